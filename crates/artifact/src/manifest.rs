@@ -1,0 +1,51 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Architecture, ImageId, ImageVersion, Sha256Digest};
+
+/// The record of one build, written beside the artefacts as `<name>.manifest.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The format of this file; 1.
+    pub manifest_version: u32,
+    /// The Flagstone version that built it.
+    pub flagstone_version: String,
+    /// The image's id.
+    pub id: ImageId,
+    /// The image's version.
+    pub version: ImageVersion,
+    /// The image's architecture.
+    pub architecture: Architecture,
+    /// The build's one clock, in seconds since 1970-01-01 UTC.
+    pub source_date: i64,
+    /// The dm-verity root hash of the usr image.
+    pub root_hash: Sha256Digest,
+    /// Every artefact by file name.
+    pub artifacts: BTreeMap<String, ArtifactRecord>,
+    /// Every package by name.
+    pub packages: BTreeMap<String, PackageRecord>,
+}
+
+/// Size and digest of one artefact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactRecord {
+    /// Length in bytes.
+    pub size: u64,
+    /// Digest of the whole file.
+    pub sha256: Sha256Digest,
+}
+
+/// One package in the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageRecord {
+    /// Its version.
+    pub version: String,
+    /// Its architecture (`all` too).
+    pub architecture: String,
+    /// Digest of its archive.
+    pub sha256: Sha256Digest,
+}

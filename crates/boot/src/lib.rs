@@ -1,0 +1,1 @@
+//! What the firmware starts: cpio, initrd, command line, unified kernel image.

@@ -1,0 +1,1 @@
+//! Debian Policy in Rust: versions, control data, archives, packages, the resolver.

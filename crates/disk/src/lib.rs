@@ -1,0 +1,1 @@
+//! Disks: GPT, the partition layout, the EFI system partition.

@@ -1,0 +1,1 @@
+//! The one socket: transports, a content-addressed cache, limits.

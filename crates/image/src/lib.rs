@@ -1,0 +1,1 @@
+//! File system images: EROFS and dm-verity.

@@ -1,0 +1,1 @@
+//! The two files a user commits: the recipe and its lock.
