@@ -1,0 +1,1 @@
+//! Readers of ELF objects and kernel modules, and the binary indices made from them.
