@@ -1,1 +1,48 @@
-//! Disks: GPT, the partition layout, the EFI system partition.
+//! Disks: the GUID partition table, Flagstone's partition layout, the EFI system partition.
+//!
+//! [`Layout::plan`] turns sizes, a name and a root hash into a partition table, or says what does
+//! not fit; [`build_esp`] makes the FAT32 file system of the ESP; [`write_disk`] puts both and the
+//! other contents on a disk image, leaving holes for zeros; [`read_table`] reads a table back. All
+//! plans are made before the first byte is written.
+//!
+//! The crate knows partition tables, partition types (Discoverable Partitions Specification,
+//! UAPI.2) and FAT32. It must not know what is inside the usr image, how the files of the ESP are
+//! made, or where a disk image is kept: it writes to whatever can seek. It links no builder code,
+//! since the agent uses it too. Nothing here reads a clock or makes up identifiers: those are
+//! derived from a seed.
+//!
+//! Two libraries were weighed for this. [`gpt`] encodes and checks the table, entry by entry: its
+//! own whole-table `write` moves entries together, which would make partition 9 partition 8. The
+//! FAT32 writer is our own: `fatfs` 0.3.6 gives `.` and `..` long-name entries and lets the `..` of
+//! a top directory point at cluster 2, which `fsck.vfat` reports as damage, and it takes its clock
+//! only as a `'static` object. A file system that is written once, from a known list, needs no
+//! allocator: every file is one run of clusters.
+
+mod content;
+mod error;
+mod esp;
+mod esp_path;
+mod fat_directory;
+mod fat_geometry;
+mod fat_plan;
+mod fat_time;
+mod identifier;
+mod layout;
+mod partition_type;
+mod role;
+mod sparse;
+mod table;
+mod write;
+
+pub use content::Content;
+pub use error::{DiskError, FatError};
+pub use esp::{EspOptions, EspUse, build_esp, esp_fits};
+pub use esp_path::EspPath;
+pub use layout::{
+    HEAD_ROOM_PERCENT, Layout, LayoutRequest, Partition, PartitionSizes, verity_tree_bytes,
+};
+pub use partition_type::PartitionType;
+pub use role::Role;
+pub use sparse::SparseImage;
+pub use table::{DiskTable, TableEntry, read_table};
+pub use write::write_disk;
