@@ -1,0 +1,72 @@
+//! An EROFS writer: a tree becomes a read-only file system image.
+//!
+//! The format is the kernel's, `Documentation/filesystems/erofs.rst` and `fs/erofs/erofs_fs.h`; all
+//! integers are little-endian. Only features that Linux 6.1 knows are used, and those that are not
+//! needed by a tree are not announced in its superblock.
+//!
+//! ```text
+//! block 0    superblock at byte 1024, the rest zero (room for compression settings)
+//! metadata   inode, its extended attributes, then the tail of its data or its chunk table
+//! data       whole blocks: directories first, then files, each content once
+//! ```
+//!
+//! # Plan, then write
+//! [`Plan::new`] decides everything but writes nothing, in steps that each have a module:
+//! 1. `node`: every inode once, with its link count; refuses what the format cannot hold.
+//! 2. `shape`: how the data of each is stored: inline, in blocks, or in chunks with holes.
+//! 3. `place`: where each inode's metadata goes, thus its number (nid).
+//! 4. data blocks in sequence; identical contents share theirs (`share`).
+//!
+//! [`Plan::write`] then streams the image from first to last byte. It holds no file data: contents
+//! are borrowed from the tree. Compressed files will be one more `Shape`, made in step 2; their
+//! index has a length that follows from the file's, so steps 3 and 4 stay as they are.
+
+mod chunk;
+mod dirent;
+mod inode;
+mod node;
+mod place;
+mod plan;
+mod shape;
+mod share;
+mod superblock;
+mod write;
+mod xattr;
+
+use std::io::Write;
+
+use flagstone_tree::{Mtime, Tree};
+
+use crate::ErofsError;
+
+pub use plan::{Plan, Statistics};
+
+/// Bytes in a block of the image; Linux before 6.4 mounts no other size than its page's.
+pub const BLOCK_SIZE: u32 = 1 << BLOCK_BITS;
+const BLOCK_BITS: u32 = 12;
+/// [`BLOCK_SIZE`] for lengths and positions in the image.
+const BLOCK: u64 = BLOCK_SIZE as u64;
+
+/// `EROFS_NULL_ADDR` in 32 bits: no block; in a chunk table, a hole.
+const NULL_BLOCK: u32 = u32::MAX;
+
+/// What an image says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The volume's one clock. Inodes with this very time can be stored in half the space.
+    pub build_time: Mtime,
+    /// The volume's id, in the byte order of RFC 9562.
+    pub uuid: [u8; 16],
+    /// The volume's label: at most 15 bytes, no NUL.
+    pub label: String,
+}
+
+/// Plans and writes an image; see [`Plan`] for the two steps apart.
+///
+/// # Errors
+/// [`ErofsError`] if the tree does not fit the format, or the writer fails.
+pub fn write(tree: &Tree, options: &Options, out: impl Write) -> Result<Statistics, ErofsError> {
+    let plan = Plan::new(tree, options)?;
+    plan.write(out)?;
+    Ok(plan.statistics())
+}

@@ -1,0 +1,155 @@
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+
+use flagstone_tree::{Content, FileName, Kind};
+
+use super::dirent::{self, Dirent};
+use super::shape::Shape;
+use super::{BLOCK, BLOCK_SIZE, Plan, xattr};
+use crate::ErofsError;
+
+/// Small pieces are gathered to this many bytes before they are written.
+const BUFFER_SIZE: usize = 256 << 10;
+
+impl Plan<'_> {
+    /// Writes the image from its first byte to its last.
+    ///
+    /// # Errors
+    /// [`ErofsError::Write`] if the writer fails.
+    pub fn write(&self, out: impl Write) -> Result<(), ErofsError> {
+        let mut out = Sink { inner: BufWriter::with_capacity(BUFFER_SIZE, out), position: 0 };
+        self.write_all(&mut out).map_err(ErofsError::Write)
+    }
+
+    fn write_all(&self, out: &mut Sink<impl Write>) -> io::Result<()> {
+        out.write(&self.superblock.encode())?;
+        self.write_metadata(out)?;
+        for &index in &self.data_order {
+            out.pad_to(u64::from(self.stored[index].first_block) * BLOCK)?;
+            self.write_blocks(index, out)?;
+        }
+        out.pad_to(self.statistics().size_bytes)?;
+        out.inner.flush()
+    }
+
+    fn write_metadata(&self, out: &mut Sink<impl Write>) -> io::Result<()> {
+        let mut order: Vec<usize> = (0..self.stored.len()).collect();
+        order.sort_unstable_by_key(|&index| self.stored[index].position);
+        let mut head = Vec::new();
+        for index in order {
+            let stored = &self.stored[index];
+            head.clear();
+            stored.disk.encode(stored.form, &mut head);
+            xattr::encode(&self.nodes.list[index].inode.xattrs, &mut head);
+            out.pad_to(stored.position)?;
+            out.write(&head)?;
+            match &stored.shape {
+                Shape::Empty | Shape::Flat { tail: 0, .. } => {}
+                Shape::Flat { blocks, .. } => {
+                    self.write_data(index, blocks * BLOCK..stored.disk.size, out)?;
+                }
+                Shape::Chunked(chunks) => {
+                    for block in chunks.table(stored.first_block) {
+                        out.write(&block.to_le_bytes())?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the data blocks of one inode.
+    fn write_blocks(&self, index: usize, out: &mut Sink<impl Write>) -> io::Result<()> {
+        let stored = &self.stored[index];
+        match &stored.shape {
+            Shape::Empty => Ok(()),
+            Shape::Flat { blocks, .. } => {
+                self.write_data(index, 0..stored.disk.size.min(blocks * BLOCK), out)
+            }
+            Shape::Chunked(chunks) => chunks.ranges().try_for_each(|range| {
+                self.write_data(index, range, out)?;
+                out.pad_to(out.position.next_multiple_of(BLOCK))
+            }),
+        }
+    }
+
+    /// Writes a part of an inode's data.
+    fn write_data(
+        &self,
+        index: usize,
+        range: Range<u64>,
+        out: &mut Sink<impl Write>,
+    ) -> io::Result<()> {
+        match &self.nodes.list[index].inode.kind {
+            Kind::File(content) => write_content(content, range, out),
+            Kind::Symlink(target) => out.write(slice(target, &range)),
+            Kind::Directory(_) => out.write(slice(&self.directory(index), &range)),
+            Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo | Kind::Socket => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the bytes of a directory.
+    fn directory(&self, index: usize) -> Vec<u8> {
+        let node = &self.nodes.list[index];
+        let entry = |name, index: usize| Dirent {
+            name,
+            nid: self.nid(index),
+            file_type: dirent::file_type(&self.nodes.list[index].inode.kind),
+        };
+        let children = node.inode.children().into_iter().flatten();
+        let mut entries = vec![entry(b".", index), entry(b"..", node.parent)];
+        entries.extend(
+            children.map(|(name, &id)| entry(FileName::as_bytes(name), self.nodes.index(id))),
+        );
+        dirent::encode(entries)
+    }
+}
+
+/// Writes a part of a file, holes as zeros.
+fn write_content(
+    content: &Content,
+    range: Range<u64>,
+    out: &mut Sink<impl Write>,
+) -> io::Result<()> {
+    let end_of = |(offset, data): &(u64, bytes::Bytes)| offset + data.len() as u64;
+    let start = out.position;
+    let first = content.extents().partition_point(|extent| end_of(extent) <= range.start);
+    for extent in content.extents()[first..].iter().take_while(|extent| extent.0 < range.end) {
+        let (from, to) = (extent.0.max(range.start), end_of(extent).min(range.end));
+        out.pad_to(start + (from - range.start))?;
+        out.write(slice(&extent.1, &(from - extent.0..to - extent.0)))?;
+    }
+    out.pad_to(start + (range.end - range.start))
+}
+
+/// Returns a part of data in memory.
+fn slice<'a>(data: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    let index = |n: u64| usize::try_from(n).expect("a position in memory fits the address space");
+    &data[index(range.start)..index(range.end)]
+}
+
+/// A writer that knows how far it is.
+struct Sink<W: Write> {
+    inner: BufWriter<W>,
+    position: u64,
+}
+
+impl<W: Write> Sink<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.inner.write_all(data)?;
+        self.position += data.len() as u64;
+        Ok(())
+    }
+
+    /// Writes zeros up to a position; the plan never goes back.
+    fn pad_to(&mut self, position: u64) -> io::Result<()> {
+        debug_assert!(self.position <= position, "the plan is written in order");
+        while self.position < position {
+            let count = (position - self.position).min(BLOCK);
+            self.write(slice(&[0; BLOCK_SIZE as usize], &(0..count)))?;
+        }
+        Ok(())
+    }
+}
