@@ -23,5 +23,5 @@ pub use content::Content;
 pub use error::TreeError;
 pub use inode::{Inode, Kind, Metadata, Mtime, Xattrs};
 pub use path::{FileName, TreePath};
-pub use tree::{InodeId, Tree};
+pub use tree::{InodeId, Trail, Tree};
 pub use walk::{Entry, Walk};

@@ -18,6 +18,22 @@ impl InodeId {
     }
 }
 
+/// How a path was found; made by [`Tree::trail`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trail {
+    /// The symbolic links that were followed, in order; a link may come twice.
+    pub links: Vec<TreePath>,
+    /// Where the path ended: no symbolic link, and none on the way to it.
+    pub path: TreePath,
+    /// What is there.
+    pub id: InodeId,
+}
+
+fn joined(names: &[(Vec<u8>, InodeId)]) -> TreePath {
+    let names: Vec<&[u8]> = names.iter().map(|(name, _)| name.as_slice()).collect();
+    TreePath::from_checked(&names)
+}
+
 /// A file tree in memory.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -71,10 +87,18 @@ impl Tree {
     /// # Errors
     /// [`TreeError`] for a bad path, a missing one, or a loop.
     pub fn resolve(&self, path: impl AsRef<[u8]>) -> Result<(TreePath, InodeId), TreeError> {
+        self.trail(path).map(|trail| (trail.path, trail.id))
+    }
+
+    /// Finds a path as [`Self::resolve`] does, and tells which symbolic links lie on the way.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn trail(&self, path: impl AsRef<[u8]>) -> Result<Trail, TreeError> {
         let asked = TreePath::new(path)?;
         let mut todo: VecDeque<Vec<u8>> = asked.names().map(<[u8]>::to_vec).collect();
         let mut at: Vec<(Vec<u8>, InodeId)> = Vec::new();
-        let mut links = 0;
+        let mut links = Vec::new();
         while let Some(name) = todo.pop_front() {
             match name.as_slice() {
                 b"" | b"." => continue,
@@ -91,23 +115,24 @@ impl Tree {
                 .ok_or_else(|| TreeError::NotADirectory(asked.clone()))?;
             let id =
                 *children.get(name.as_slice()).ok_or_else(|| TreeError::NotFound(asked.clone()))?;
+            at.push((name, id));
             if let Kind::Symlink(target) = &self.inode(id).kind {
-                links += 1;
-                if links > MAX_LINKS {
+                links.push(joined(&at));
+                if links.len() > MAX_LINKS {
                     return Err(TreeError::LinkLoop(asked));
                 }
                 if target.starts_with(b"/") {
                     at.clear();
+                } else {
+                    at.pop();
                 }
                 for name in target.split(|&b| b == b'/').rev() {
                     todo.push_front(name.to_vec());
                 }
-            } else {
-                at.push((name, id));
             }
         }
-        let names: Vec<&[u8]> = at.iter().map(|(name, _)| name.as_slice()).collect();
-        Ok((TreePath::from_checked(&names), at.last().map_or(Self::ROOT, |(_, id)| *id)))
+        let id = at.last().map_or(Self::ROOT, |(_, id)| *id);
+        Ok(Trail { links, path: joined(&at), id })
     }
 
     /// Tells whether something has this path, without following links; a text that is no path has
@@ -366,6 +391,9 @@ mod tests {
         assert_eq!(&tree.read("lib/b").unwrap()[..], b"one");
         assert_eq!(tree.resolve("usr/up").unwrap().0, TreePath::new("usr/lib/a").unwrap());
         assert!(tree.lookup(&TreePath::new("lib/b").unwrap()).is_none());
+        let links: Vec<String> =
+            tree.trail("usr/up").unwrap().links.iter().map(ToString::to_string).collect();
+        assert_eq!(links, ["usr/up", "lib", "lib"]);
     }
 
     #[test]
