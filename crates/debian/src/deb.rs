@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::ar::{self, Member};
+use crate::{Compression, DebError, DebVersion, PackageName, Stanza, Stanzas};
+
+/// How long all control files together may be; the largest in the archive are about 10 MiB.
+const CONTROL_MAX: u64 = 64 << 20;
+/// How long the content may be.
+const DATA_MAX: u64 = 16 << 30;
+/// The most files that are looked at among the control files.
+const CONTROL_FILES_MAX: usize = 1000;
+
+/// The programs a package wants run when it is installed or removed, and what belongs to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MaintainerScript {
+    /// `preinst`
+    Preinst,
+    /// `postinst`
+    Postinst,
+    /// `prerm`
+    Prerm,
+    /// `postrm`
+    Postrm,
+    /// `config`, which asks debconf's questions
+    Config,
+    /// `triggers`: not a script, but the interests of one
+    Triggers,
+}
+
+impl MaintainerScript {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Preinst, Self::Postinst, Self::Prerm, Self::Postrm, Self::Config, Self::Triggers];
+
+    /// Returns the name of the control file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preinst => "preinst",
+            Self::Postinst => "postinst",
+            Self::Prerm => "prerm",
+            Self::Postrm => "postrm",
+            Self::Config => "config",
+            Self::Triggers => "triggers",
+        }
+    }
+}
+
+impl fmt::Display for MaintainerScript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a package says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// `Package`
+    pub package: PackageName,
+    /// `Version`
+    pub version: DebVersion,
+    /// `Architecture`
+    pub architecture: String,
+    /// `Installed-Size`, in KiB; an estimate.
+    pub installed_size: Option<u64>,
+    /// The configuration files, as absolute paths in their order.
+    pub conffiles: Vec<String>,
+    /// The maintainer scripts that are there.
+    pub scripts: BTreeMap<MaintainerScript, Bytes>,
+    text: String,
+}
+
+impl Control {
+    /// Returns all fields of the file `control`.
+    pub fn stanza(&self) -> Stanza<'_> {
+        // It was read once without an error.
+        Stanzas::new(&self.text).next().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// A binary package, deb(5) format 2.
+#[derive(Clone, Debug)]
+pub struct Deb {
+    control: Control,
+    data: Member,
+    compression: Compression,
+}
+
+impl Deb {
+    /// Reads a package's layout and control files; the content stays compressed.
+    ///
+    /// # Errors
+    /// If the archive, a member, or the file `control` is damaged.
+    pub fn parse(archive: &Bytes) -> Result<Self, DebError> {
+        let mut members = ar::parse(archive)?.into_iter();
+        let format = members.next().filter(|m| m.name == "debian-binary");
+        let format = format.ok_or(DebError::Layout("the first member is not debian-binary"))?;
+        if !format.data.starts_with(b"2.") {
+            return Err(DebError::Layout("its format is not 2.x"));
+        }
+        // Members that start with an underscore may be added by others (deb(5)).
+        let mut members = members.filter(|member| !member.name.starts_with('_'));
+        let control = members.next().filter(|m| m.name.starts_with("control.tar"));
+        let control = control.ok_or(DebError::Layout("control.tar is not where it belongs"))?;
+        let data = members.next().filter(|m| m.name.starts_with("data.tar"));
+        let data = data.ok_or(DebError::Layout("data.tar is not where it belongs"))?;
+        let compression = compression(&data, "data.tar")?;
+        let packed = self::compression(&control, "control.tar")?;
+        let unpacked = packed
+            .decompress(&control.data, control.data.len() as u64 * 4, CONTROL_MAX)
+            .map_err(|source| DebError::Member { member: control.name, source })?;
+        Ok(Self { control: read_control(&unpacked)?, data, compression })
+    }
+
+    /// Returns what the package says about itself.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Returns the content: the decompressed archive `data.tar`, as one piece.
+    ///
+    /// # Errors
+    /// If the member is damaged.
+    pub fn data_tar(&self) -> Result<Bytes, DebError> {
+        // A tar archive adds a header and half a block a file: a tenth is usual.
+        let kib = self.control.installed_size.unwrap_or(0);
+        let hint = kib.saturating_mul(1024).saturating_add(kib.saturating_mul(100));
+        // More than a thousandfold is no package: do not reserve memory for it.
+        let hint = hint.min(self.data.data.len() as u64 * 100);
+        self.compression
+            .decompress(&self.data.data, hint, DATA_MAX)
+            .map_err(|source| DebError::Member { member: self.data.name.clone(), source })
+    }
+}
+
+fn compression(member: &Member, stem: &str) -> Result<Compression, DebError> {
+    let extension = member.name.strip_prefix(stem).unwrap_or_default();
+    Compression::from_extension(extension).ok_or_else(|| DebError::Member {
+        member: member.name.clone(),
+        source: crate::CodecError::Unsupported { name: member.name.clone() },
+    })
+}
+
+/// Reads the archive of control files.
+fn read_control(archive: &Bytes) -> Result<Control, DebError> {
+    let mut files = read_files(archive)?;
+    let text = text("control", files.remove("control"))?;
+    let mut stanzas = Stanzas::new(&text);
+    let stanza = stanzas.next().transpose()?.unwrap_or_default();
+    let field = |name: &'static str| stanza.require(name);
+    let wrong = |name: &str, error: &dyn fmt::Display| {
+        let line = stanza.field(name).map_or(1, |field| field.line);
+        crate::ControlError::new(line, error)
+    };
+    let package = field("Package")?.parse().map_err(|e| wrong("Package", &e))?;
+    let version = field("Version")?.parse().map_err(|e| wrong("Version", &e))?;
+    let architecture = field("Architecture")?.to_owned();
+    let installed_size = stanza.get("Installed-Size").and_then(|size| size.parse().ok());
+    let conffiles = match files.remove("conffiles") {
+        None => Vec::new(),
+        file => self::text("conffiles", file)?.lines().filter_map(conffile).collect(),
+    };
+    let scripts = MaintainerScript::ALL
+        .into_iter()
+        .filter_map(|script| Some((script, files.remove(script.name())?)))
+        .collect();
+    Ok(Control { package, version, architecture, installed_size, conffiles, scripts, text })
+}
+
+/// Reads a line of `conffiles`: a path, perhaps after a flag. A file that the new version removes
+/// is no configuration file of it.
+fn conffile(line: &str) -> Option<String> {
+    let path = line.trim_ascii();
+    path.starts_with('/').then(|| path.to_owned())
+}
+
+fn text(name: &str, file: Option<Bytes>) -> Result<String, DebError> {
+    let problem = |problem| DebError::ControlFile { name: name.to_owned(), problem };
+    let file = file.ok_or_else(|| problem("is missing"))?;
+    String::from_utf8(file.into()).map_err(|_| problem("is not UTF-8 text"))
+}
+
+/// Reads the files at the archive's top that anything here looks at, by their names.
+fn read_files(archive: &Bytes) -> Result<BTreeMap<String, Bytes>, DebError> {
+    let mut files = BTreeMap::new();
+    let mut reader = tar::Archive::new(&archive[..]);
+    for (count, entry) in reader.entries().map_err(DebError::ControlArchive)?.enumerate() {
+        let entry = entry.map_err(DebError::ControlArchive)?;
+        if count == CONTROL_FILES_MAX {
+            return Err(DebError::Layout("it has too many control files"));
+        }
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let name = path.strip_prefix("./").unwrap_or(&path);
+        let known = matches!(name, "control" | "conffiles")
+            || MaintainerScript::ALL.iter().any(|script| script.name() == name);
+        if !known || !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let (start, size) = (entry.raw_file_position(), entry.size());
+        let content = slice(archive, start, size)
+            .ok_or(DebError::ControlFile { name: name.to_owned(), problem: "is cut off" })?;
+        if files.insert(name.to_owned(), content).is_some() {
+            let problem = "is there twice";
+            return Err(DebError::ControlFile { name: name.to_owned(), problem });
+        }
+    }
+    Ok(files)
+}
+
+fn slice(archive: &Bytes, start: u64, size: u64) -> Option<Bytes> {
+    let start = usize::try_from(start).ok()?;
+    let end = start.checked_add(usize::try_from(size).ok()?)?;
+    (end <= archive.len()).then(|| archive.slice(start..end))
+}

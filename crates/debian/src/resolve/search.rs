@@ -1,0 +1,121 @@
+use std::collections::BTreeSet;
+
+use super::facts::FactsCache;
+use super::run::{Bans, Reason, Run, Stop, options, ordered};
+use super::{Request, ResolveError, Solution};
+use crate::{Dependency, PackageName, Universe};
+
+/// The most runs before the search is given up; real requests need a handful.
+const RUNS_MAX: usize = 5000;
+/// The most steps of an explanation.
+const CHAIN_MAX: usize = 32;
+
+/// Searches for a solution: runs in apt's order, leaving out what was found not to fit.
+pub(super) fn search(universe: &Universe, request: &Request) -> Result<Solution, ResolveError> {
+    check_names(universe, request)?;
+    let facts = FactsCache::new(universe);
+    let mut failure = None;
+    let mut open = vec![Bans::new()];
+    let mut tries = 0;
+    while let Some(mut bans) = open.pop() {
+        tries += 1;
+        if tries > RUNS_MAX {
+            return Err(ResolveError::GaveUp { tries: RUNS_MAX });
+        }
+        match Run::new(&facts, universe, request, &bans)?.solve() {
+            Ok(solution) => return Ok(solution),
+            Err(Stop::Error(error)) => return Err(error),
+            Err(Stop::NoCandidate(name)) => {
+                // The first dead end is the nearest to what was asked for.
+                failure = failure.or_else(|| Some(explain(universe, request, &bans, name)));
+            }
+            Err(Stop::Unmet { id, reason }) => {
+                bans.insert(id, reason);
+                open.push(bans);
+            }
+            Err(Stop::Clash { new, old, said }) => {
+                let mut without_old = bans.clone();
+                without_old.insert(old, Reason::Clash { with: new, said: said.clone() });
+                open.push(without_old);
+                bans.insert(new, Reason::Clash { with: old, said });
+                open.push(bans);
+            }
+        }
+    }
+    // The first run ends in a solution, or in one of the ways that set this.
+    Err(failure.unwrap_or(ResolveError::GaveUp { tries }))
+}
+
+fn check_names(universe: &Universe, request: &Request) -> Result<(), ResolveError> {
+    for name in request.packages.iter().chain(&request.excluded) {
+        if universe.versions(name.as_str()).next().is_some() {
+            continue;
+        }
+        let providers = universe.providers(name.as_str());
+        if providers.is_empty() {
+            let nearest = universe.nearest(name.as_str());
+            return Err(ResolveError::UnknownPackage { name: name.clone(), nearest });
+        }
+        if request.packages.contains(name) {
+            let providers = providers.into_iter().map(str::to_owned).collect();
+            return Err(ResolveError::VirtualPackage { name: name.clone(), providers });
+        }
+    }
+    match request.packages.iter().find(|name| request.excluded.contains(*name)) {
+        Some(name) => Err(ResolveError::RequestedAndExcluded { name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Follows the reasons from a requested package to what stands in the way.
+fn explain(
+    universe: &Universe,
+    request: &Request,
+    bans: &Bans,
+    requested: PackageName,
+) -> ResolveError {
+    let mut chain = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = ordered(universe, request, requested.as_str()).first().copied();
+    while let Some(id) = next.filter(|id| seen.insert(*id) && chain.len() < CHAIN_MAX) {
+        let label = |id| {
+            let candidate = universe.get(id);
+            format!("{} {}", candidate.name(), candidate.version())
+        };
+        next = None;
+        match bans.get(&id) {
+            None => {}
+            Some(Reason::Clash { with, said }) => {
+                chain.push(format!(
+                    "{} and {} exclude each other: {said}",
+                    label(id),
+                    label(*with)
+                ));
+            }
+            Some(Reason::Unmet { field, need }) => {
+                chain.push(format!("{} has {field}: {need}", label(id)));
+                next = options(universe, request, need).first().copied();
+                if next.is_none() {
+                    chain.push(nothing_meets(universe, need));
+                }
+            }
+        }
+    }
+    ResolveError::Unsatisfiable { requested, chain }
+}
+
+/// Says what there is instead of what a need asks for.
+fn nothing_meets(universe: &Universe, need: &Dependency) -> String {
+    let offers: Vec<_> = need
+        .alternatives
+        .iter()
+        .map(|relation| {
+            let name = relation.name.as_str();
+            match universe.versions(name).next() {
+                Some(candidate) => format!("{name} is offered as {} only", candidate.version()),
+                None => format!("there is no package {name}"),
+            }
+        })
+        .collect();
+    offers.join(", and ")
+}

@@ -1,0 +1,139 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::candidate::Record;
+use crate::packages::read_packages;
+use crate::suggest::nearest;
+use crate::version::compare_versions;
+use crate::{ArchiveKind, Candidate, CandidateId, ControlError, DebVersion};
+
+/// All packages that some archives offer for one architecture.
+#[derive(Default)]
+pub struct Universe {
+    /// The kept fields of all candidates, one after the other.
+    pub(crate) text: String,
+    records: Vec<Record>,
+    /// By name, the highest version first. Only ever searched, so its order does not matter.
+    names: HashMap<Box<str>, Vec<CandidateId>>,
+    /// By the name that is provided, in order of the candidates.
+    provided: HashMap<Box<str>, Vec<Provider>>,
+    architecture: String,
+}
+
+/// A candidate that provides a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    pub(crate) id: CandidateId,
+    /// The version it provides, if it says one.
+    pub(crate) version: Option<DebVersion>,
+}
+
+impl Universe {
+    /// Creates an empty universe for Debian's name of an architecture, such as `amd64`.
+    pub fn new(architecture: &str) -> Self {
+        Self { architecture: architecture.to_owned(), ..Self::default() }
+    }
+
+    /// Adds an index `Packages`, already decompressed and verified.
+    ///
+    /// A package that is there already, in the same version, stays as it was.
+    ///
+    /// # Errors
+    /// At the first malformed stanza; the universe is of no use then.
+    pub fn add(&mut self, index: &str, archive: ArchiveKind) -> Result<(), ControlError> {
+        let first = self.records.len();
+        read_packages(index, &self.architecture, archive, &mut self.text, &mut self.records)?;
+        for number in first..self.records.len() {
+            let id = CandidateId(u32::try_from(number).expect("the reader bounds the records"));
+            if self.insert(id) {
+                self.insert_provides(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters a candidate under its name; `false` if the same version is there already.
+    fn insert(&mut self, id: CandidateId) -> bool {
+        let candidate = self.get(id);
+        let (name, version) = (candidate.name().to_owned(), candidate.version().to_owned());
+        let same = self.names.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        let place = same.binary_search_by(|other| {
+            compare_versions(self.get(*other).version(), &version).reverse()
+        });
+        match place {
+            Ok(_) => false,
+            Err(place) => {
+                self.names.entry(name.into()).or_default().insert(place, id);
+                true
+            }
+        }
+    }
+
+    fn insert_provides(&mut self, id: CandidateId) -> Result<(), ControlError> {
+        let provides = self.get(id).provides().map_err(|error| {
+            // The line is gone by now: the name says as much.
+            ControlError::new(0, format!("{}: {error}", self.get(id).name()))
+        })?;
+        for relation in provides {
+            let version = relation.constraint.map(|constraint| constraint.version);
+            let name = relation.name.as_str().into();
+            self.provided.entry(name).or_default().push(Provider { id, version });
+        }
+        Ok(())
+    }
+
+    /// Returns the architecture, as Debian calls it.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// Returns how many candidates there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Tells whether there is no candidate.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Returns a candidate by its place.
+    ///
+    /// # Panics
+    /// If the place is of another universe, and beyond this one.
+    pub fn get(&self, id: CandidateId) -> Candidate<'_> {
+        Candidate { universe: self, id, record: &self.records[id.0 as usize] }
+    }
+
+    /// Returns the candidates of a name, the highest version first.
+    pub fn versions(&self, name: &str) -> impl DoubleEndedIterator<Item = Candidate<'_>> + Clone {
+        self.names.get(name).into_iter().flatten().map(|id| self.get(*id))
+    }
+
+    /// Returns the names of the packages that provide a name, sorted.
+    pub fn providers(&self, name: &str) -> Vec<&str> {
+        let providers = self.providers_of(name).iter();
+        let mut names: Vec<_> = providers.map(|provider| self.get(provider.id).name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    pub(crate) fn providers_of(&self, name: &str) -> &[Provider] {
+        self.provided.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the names of packages that are nearest to one that does not exist.
+    pub fn nearest(&self, name: &str) -> Vec<String> {
+        nearest(name, self.names.keys().map(AsRef::as_ref))
+    }
+}
+
+impl fmt::Debug for Universe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Universe")
+            .field("architecture", &self.architecture)
+            .field("candidates", &self.len())
+            .finish_non_exhaustive()
+    }
+}
