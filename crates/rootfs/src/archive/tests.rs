@@ -1,0 +1,140 @@
+use super::test_tar::{TestTar, header};
+use super::*;
+
+const DATE: Mtime = Mtime::from_seconds(5_000);
+
+fn read(tar: TestTar) -> Result<Vec<Member>, ArchiveError> {
+    read_members(&tar.package("p"), &PruneList::default(), DATE).map(|members| members.list)
+}
+
+fn paths(tar: TestTar) -> Vec<String> {
+    read(tar).unwrap().iter().map(|member| member.path.to_string()).collect()
+}
+
+#[test]
+fn paths_of_a_split_usr_are_merged() {
+    let tar = TestTar::default()
+        .dir("./")
+        .dir("./lib/")
+        .file("./lib/a", "")
+        .file("bin/b", "")
+        .file("./lib64/c", "")
+        .symlink("./sbin", "usr/sbin")
+        .file("./var/run/d", "")
+        .file("./library/e", "");
+    let expected = ["usr/lib/a", "usr/bin/b", "usr/lib64/c", "sbin", "run/d", "library/e"];
+    assert_eq!(paths(tar), expected);
+}
+
+#[test]
+fn contents_are_slices_of_the_archive() {
+    let package = TestTar::default().file("./a", vec![7; 1000]).file("./b", "x").package("p");
+    let members = read_members(&package, &PruneList::default(), DATE).unwrap().list;
+    let MemberKind::File(content) = &members[0].kind else { panic!() };
+    let range = package.data_tar.as_ptr_range();
+    assert!(range.contains(&content.to_bytes().as_ptr()));
+    assert_eq!(content.len(), 1000);
+}
+
+#[test]
+fn what_does_not_belong_into_a_system_is_refused_by_name() {
+    for (tar, expected) in [
+        (TestTar::default().file("/etc/x", ""), "absolute"),
+        (TestTar::default().file("a/../../x", ""), "\"..\""),
+        (TestTar::default().entry(EntryType::Char, "dev/x", "", b""), "device"),
+        (TestTar::default().entry(EntryType::Fifo, "x", "", b""), "pipe"),
+        (TestTar::default().entry(EntryType::new(b'Q'), "x", "", b""), "type is unknown"),
+        (TestTar::default().symlink("x", ""), "target"),
+        (TestTar::default().hard_link("x", "/etc/shadow"), "no file of the same package"),
+        (TestTar::default().hard_link("x", "../y"), "no file of the same package"),
+        (TestTar::default().dir("d").hard_link("x", "d"), "no file of the same package"),
+        (TestTar::default().hard_link("x", "y").file("y", ""), "no file of the same package"),
+    ] {
+        let error = read(tar).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn long_names_and_attributes_come_from_extensions() {
+    let long = "d/".repeat(120) + "file";
+    let capability = b"\x01\0\0\x02\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    let pax = [b"57 SCHILY.xattr.security.capability=", &capability[..], b"\n"].concat();
+    let tar = TestTar::default()
+        .raw(&header(EntryType::GNULongName, "././@LongLink", "", 0, 244), long.as_bytes())
+        .file("d/short", "x")
+        .raw(&header(EntryType::XHeader, "PaxHeaders/x", "", 0, 57), &pax)
+        .file("cap", "y")
+        .file("plain", "z");
+    let members = read(tar).unwrap();
+    assert_eq!(members[0].path.to_string(), long);
+    assert_eq!(members[1].xattrs[&b"security.capability"[..]].len(), 20);
+    assert!(members[2].xattrs.is_empty());
+}
+
+#[test]
+fn old_sparse_files_keep_their_holes() {
+    let mut sparse = header(EntryType::GNUSparse, "s", "", 0o644, 4);
+    let gnu = sparse.as_gnu_mut().unwrap();
+    gnu.set_real_size(1 << 40);
+    gnu.sparse[0].set_offset(512);
+    gnu.sparse[0].set_length(4);
+    sparse.set_cksum();
+    let members = read(TestTar::default().raw(&sparse, b"data").file("after", "")).unwrap();
+    let MemberKind::File(content) = &members[0].kind else { panic!() };
+    assert_eq!(content.len(), 1 << 40);
+    assert_eq!(content.extents(), [(512, Bytes::from_static(b"data"))]);
+    assert_eq!(members[1].path.to_string(), "after");
+}
+
+#[test]
+fn times_are_cut_to_the_builds_date() {
+    let mut late = header(EntryType::Regular, "late", "", 0o644, 0);
+    late.set_mtime(9_000);
+    late.set_cksum();
+    let members = read(TestTar::default().raw(&late, b"").file("early", "")).unwrap();
+    assert_eq!(members[0].metadata.mtime, DATE);
+    assert_eq!(members[1].metadata.mtime, Mtime::from_seconds(1_000));
+}
+
+#[test]
+fn a_link_to_a_pruned_file_keeps_its_content() {
+    let tar = TestTar::default().file("doc/a", "text").hard_link("keep", "doc/a");
+    let prune = PruneList { drop: vec!["doc".parse().unwrap()], keep: Vec::new() };
+    let members = read_members(&tar.package("p"), &prune, DATE).unwrap();
+    assert_eq!(members.unnamed, [true, false]);
+    assert!(matches!(members.list[1].kind, MemberKind::HardLink(0)));
+}
+
+#[test]
+fn a_truncated_archive_is_refused_at_every_length() {
+    let whole = TestTar::default().file("a", vec![1; 700]).symlink("b", "a").finish();
+    // The last block of the end mark may be missing, as some writers leave it out.
+    let mark = whole.len() - 1024 + 512;
+    for len in (0..mark).step_by(13).chain([512, 1024, 2048, mark - 1]) {
+        let data_tar = whole.slice(..len);
+        let package = PackageArchive { name: "p".into(), data_tar, conffiles: Vec::new() };
+        let read = read_members(&package, &PruneList::default(), DATE);
+        assert!(matches!(read, Err(ArchiveError::Truncated(_))), "{len}");
+    }
+}
+
+#[test]
+fn no_flipped_bit_panics() {
+    let whole = TestTar::default().file("a", "x").hard_link("b", "a").finish();
+    for bit in 0..whole.len() * 8 {
+        let mut data = whole.to_vec();
+        data[bit / 8] ^= 1 << (bit % 8);
+        let package =
+            PackageArchive { name: "p".into(), data_tar: data.into(), conffiles: Vec::new() };
+        let _ = read_members(&package, &PruneList::default(), DATE);
+    }
+}
+
+#[test]
+fn a_size_beyond_the_archive_is_refused() {
+    for size in [1 << 20, u64::MAX, 1 << 62] {
+        let tar = TestTar::default().raw(&header(EntryType::Regular, "a", "", 0o644, size), b"x");
+        assert!(matches!(read(tar), Err(ArchiveError::Truncated(_))), "{size}");
+    }
+}
