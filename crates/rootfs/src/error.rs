@@ -194,3 +194,27 @@ impl<T> InStep<T> for Result<T, TreeError> {
         self.map_err(|source| RootfsError::Tree { step, source })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let path = || TreePath::new("etc/x").unwrap_or_default();
+        let errors = [
+            RootfsError::Archive {
+                package: "p".into(),
+                source: ArchiveError::HardLink { path: path(), target: "y".into() },
+            },
+            RootfsError::Tree { step: "users", source: TreeError::NotText(path()) },
+            RootfsError::OwnFile { path: "/etc/x".into(), source: TreeError::Exists(path()) },
+        ];
+        for error in errors {
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            assert!(!cause.is_empty() && !error.to_string().contains(&cause), "{error}");
+        }
+    }
+}

@@ -85,8 +85,8 @@ impl PruneList {
 
     /// Returns what a machine without a package manager and without people reading on it does not
     /// need: documentation (licence texts stay), translations, and data for tools that only packages
-    /// and their scripts use.
-    pub fn documentation() -> Self {
+    /// and their scripts use, or for other init systems.
+    pub fn standard() -> Self {
         let globs = |list: &[&str]| list.iter().filter_map(|text| text.parse().ok()).collect();
         Self {
             drop: globs(&[
@@ -101,6 +101,11 @@ impl PruneList {
                 "usr/share/menu",
                 "usr/share/gtk-doc",
                 "usr/share/help",
+                "usr/share/initramfs-tools",
+                "etc/initramfs-tools",
+                "usr/share/runit",
+                "etc/sv",
+                "var/log/runit",
             ]),
             keep: globs(&["usr/share/doc/*/copyright", "usr/share/locale/locale.alias"]),
         }
@@ -144,8 +149,8 @@ mod tests {
 
     #[test]
     fn licence_texts_stay() {
-        let prune = PruneList::documentation();
-        assert_eq!((prune.drop.len(), prune.keep.len()), (11, 2));
+        let prune = PruneList::standard();
+        assert_eq!((prune.drop.len(), prune.keep.len()), (16, 2));
         assert!(prune.drops(b"usr/share/doc/bash/README"));
         assert!(!prune.drops(b"usr/share/doc/bash/copyright"));
         assert!(!prune.drops(b"usr/bin/bash"));

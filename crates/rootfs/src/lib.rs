@@ -25,6 +25,8 @@ mod etc_files;
 mod finish;
 mod glob;
 mod ids;
+#[cfg(test)]
+mod judge;
 mod merge;
 mod note;
 mod nsswitch;

@@ -138,3 +138,45 @@ fn a_size_beyond_the_archive_is_refused() {
         assert!(matches!(read(tar), Err(ArchiveError::Truncated(_))), "{size}");
     }
 }
+
+/// The judge: archives that GNU tar writes, in both of its formats.
+#[test]
+fn what_gnu_tar_packs_is_read_back() {
+    use std::process::Command;
+    if !crate::judge::is_present("tar", "--version") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let long = "n".repeat(200);
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at(&long), "long").unwrap();
+    std::fs::hard_link(at(&long), at("z-link")).unwrap();
+    std::os::unix::fs::symlink("t".repeat(150), at("symlink")).unwrap();
+    let sparse = std::fs::File::create(at("sparse")).unwrap();
+    for index in 0..30 {
+        std::os::unix::fs::FileExt::write_at(&sparse, b"data", index << 20).unwrap();
+    }
+    sparse.set_len(40 << 20).unwrap();
+    for (format, holes) in [("gnu", "--sparse"), ("pax", "--hard-dereference")] {
+        let out = Command::new("tar")
+            .args(["--create", "--sort=name", "--format", format, holes, "--directory"])
+            .arg(dir.path())
+            .arg(".")
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert!(holes != "--sparse" || out.stdout.len() < 1 << 20);
+        let data_tar = out.stdout.into();
+        let package = PackageArchive { name: "p".into(), data_tar, conffiles: Vec::new() };
+        let members = read_members(&package, &PruneList::default(), DATE).unwrap().list;
+        let find = |name: &str| {
+            members.iter().find(|member| member.path.as_bytes() == name.as_bytes()).unwrap()
+        };
+        let MemberKind::File(content) = &find("sparse").kind else { panic!() };
+        assert_eq!(content.to_bytes(), std::fs::read(at("sparse")).unwrap());
+        let MemberKind::File(content) = &find(&long).kind else { panic!() };
+        assert_eq!(&content.to_bytes()[..], b"long");
+        let MemberKind::Symlink(target) = &find("symlink").kind else { panic!() };
+        assert_eq!(target.len(), 150);
+    }
+}

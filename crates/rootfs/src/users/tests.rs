@@ -151,3 +151,38 @@ fn one_sysusers_file_with_fixed_numbers_stays() {
         "{text}"
     );
 }
+
+/// The judge: systemd-sysusers makes the same accounts from the one file, on an empty /etc.
+#[test]
+fn systemd_sysusers_makes_the_same_accounts() {
+    if !crate::judge::is_present("systemd-sysusers", "--version") {
+        return;
+    }
+    let mut tree = tree(&[
+        ("usr/lib/sysusers.d/a.conf", "u foo - \"F \\\"100%%\\\"\" /run/foo\nu sshd -:nogroup -\n"),
+        ("usr/lib/sysusers.d/b.conf", "g kvm -\nm foo kvm\nu bar 300:mail\n"),
+    ]);
+    made(&mut tree, &UsersInput::default()).0.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("usr/lib/sysusers.d");
+    std::fs::create_dir_all(&conf).unwrap();
+    std::fs::create_dir(dir.path().join("etc")).unwrap();
+    let text = tree.read_text("usr/lib/sysusers.d/flagstone.conf").unwrap();
+    std::fs::write(conf.join("flagstone.conf"), text).unwrap();
+    let out = std::process::Command::new("systemd-sysusers")
+        .arg("--root")
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    for file in ["passwd", "group"] {
+        let sorted = |text: String| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let theirs = std::fs::read_to_string(dir.path().join("etc").join(file)).unwrap();
+        let ours = tree.read_text(format!("etc/{file}")).unwrap();
+        assert_eq!(sorted(ours), sorted(theirs));
+    }
+}
