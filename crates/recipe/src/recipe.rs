@@ -1,0 +1,319 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use flagstone_artifact::{ImageName, ParseError, Sha256Digest};
+
+use crate::decode::Word;
+use crate::{
+    AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, Gecos, ImagePath,
+    LinkTarget, Mode, ModuleName, PackageName, PathPattern, SuiteName, SysctlKey, UnitName,
+    UpdateUrl,
+};
+
+/// What an image shall be: a recipe merged with all that it extends, and checked.
+///
+/// Files that it names have been read; nothing in it depends on a path any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recipe {
+    /// What the image is called.
+    pub image: ImageName,
+    /// Where packages come from.
+    pub source: Source,
+    /// Packages to install, the kernel's not among them; see [`Self::requested`].
+    pub packages: BTreeSet<PackageName>,
+    /// Packages that are never installed, though others depend on them.
+    pub exclude: BTreeSet<PackageName>,
+    /// What to leave out of the image.
+    pub prune: Vec<PathPattern>,
+    /// The kernel and its command line.
+    pub kernel: Kernel,
+    /// Kernel modules that the initrd carries besides its own.
+    pub initrd_modules: BTreeSet<ModuleName>,
+    /// Kernel parameters to set at boot.
+    pub sysctl: BTreeMap<SysctlKey, String>,
+    /// How /usr is compressed.
+    pub compression: Compression,
+    /// Sizes of the partitions.
+    pub disk: DiskSizes,
+    /// Where updates come from.
+    pub update: Update,
+    /// Files to add or replace; no path lies below a file or link of this recipe.
+    pub files: BTreeMap<ImagePath, File>,
+    /// Directories to add or change.
+    pub directories: BTreeMap<ImagePath, Directory>,
+    /// Symbolic links to add or replace.
+    pub links: BTreeMap<ImagePath, Link>,
+    /// Groups to add; without those that users bring along.
+    pub groups: BTreeMap<AccountName, Group>,
+    /// Users to add.
+    pub users: BTreeMap<AccountName, User>,
+    /// Units to configure.
+    pub units: BTreeMap<UnitName, Unit>,
+}
+
+/// Where packages come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The distribution.
+    pub distribution: Distribution,
+    /// The suites to read: the release, then its updates and security updates if wanted.
+    pub suites: Vec<Suite>,
+    /// Components of each suite, in the recipe's order; at least one.
+    pub components: Vec<Component>,
+}
+
+/// A suite to read, and the archive that holds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suite {
+    /// Its name, as in the `Suite` or `Codename` of its Release file.
+    pub name: SuiteName,
+    /// The archive that holds it.
+    pub archive: Archive,
+}
+
+/// A distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Debian.
+    Debian,
+}
+
+/// How the file data of /usr is compressed.
+///
+/// All but [`Compression::None`] are words that recipes will need; [`Recipe::load`] refuses them
+/// until they can be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4; not built yet.
+    Lz4,
+    /// Zstandard; not built yet.
+    Zstd,
+}
+
+/// The kernel and its command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The package that brings the kernel, or depends on the one that does.
+    pub package: PackageName,
+    /// Arguments to append to those that the image needs.
+    pub cmdline: Vec<CmdlineArg>,
+}
+
+/// Sizes of the partitions, each a multiple of 1 MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSizes {
+    /// The EFI system partition.
+    pub esp: ByteSize,
+    /// Each slot of /usr.
+    pub usr: ByteSize,
+    /// Each slot of the hash tree.
+    pub usr_verity: ByteSize,
+    /// The OEM partition.
+    pub oem: ByteSize,
+    /// The state partition before it grows.
+    pub root: ByteSize,
+}
+
+/// Where updates come from and who may sign them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// The channel.
+    pub channel: Option<Channel>,
+    /// The address below which channels lie.
+    pub url: Option<UpdateUrl>,
+    /// Public keys, in the recipe's order.
+    pub keys: Vec<TrustedKey>,
+}
+
+/// A public key that updates are trusted by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedKey {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The file's bytes, not looked into.
+    pub content: Vec<u8>,
+}
+
+/// A file to add or replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Its permissions.
+    pub mode: Mode,
+    /// The owning user.
+    pub owner: AccountName,
+    /// The owning group.
+    pub group: AccountName,
+}
+
+/// A directory to add or change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Its permissions.
+    pub mode: Mode,
+    /// The owning user.
+    pub owner: AccountName,
+    /// The owning group.
+    pub group: AccountName,
+}
+
+/// A symbolic link to add or replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// What it points to.
+    pub target: LinkTarget,
+}
+
+/// A group to add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its number.
+    pub gid: u32,
+}
+
+/// A user to add, without a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The number.
+    pub uid: u32,
+    /// The primary group; `None` for one of the user's own name and number.
+    pub group: Option<AccountName>,
+    /// Further groups.
+    pub groups: BTreeSet<AccountName>,
+    /// The home directory.
+    pub home: AbsolutePath,
+    /// The login shell.
+    pub shell: AbsolutePath,
+    /// The full name or purpose.
+    pub description: Option<Gecos>,
+}
+
+/// What a recipe says about a systemd unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Enabled or disabled; `None` leaves it to the preset. Never `Some(true)` with `mask`.
+    pub enable: Option<bool>,
+    /// Masked; never with `content`.
+    pub mask: bool,
+    /// The unit file's text, if the recipe brings the unit.
+    pub content: Option<String>,
+}
+
+impl Recipe {
+    /// Returns every package that was asked for by name: the listed ones and the kernel's.
+    pub fn requested(&self) -> BTreeSet<&PackageName> {
+        self.packages.iter().chain([&self.kernel.package]).collect()
+    }
+
+    /// Returns the digest of what a lock is resolved from: architecture, suites, components,
+    /// requested and excluded packages.
+    ///
+    /// A lock that records another digest does not belong to this recipe. Everything else in a
+    /// recipe can change without a new lock.
+    pub fn lock_inputs(&self) -> Sha256Digest {
+        let mut text =
+            format!("flagstone lock inputs 1\narchitecture {}\n", self.image.architecture);
+        let mut line = |key: &str, value: &str| {
+            text.push_str(key);
+            text.push(' ');
+            text.push_str(value);
+            text.push('\n');
+        };
+        line("distribution", self.source.distribution.name());
+        for suite in &self.source.suites {
+            line("suite", suite.name.as_str());
+        }
+        for component in self.source.components.iter().collect::<BTreeSet<_>>() {
+            line("component", component.as_str());
+        }
+        for package in self.requested() {
+            line("package", package.as_str());
+        }
+        for package in &self.exclude {
+            line("exclude", package.as_str());
+        }
+        Sha256Digest::of(text.as_bytes())
+    }
+}
+
+impl Distribution {
+    #[cfg(test)]
+    pub(crate) const PATTERN: &str = "^debian$";
+
+    /// Returns the name in recipes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debian => "debian",
+        }
+    }
+}
+
+impl fmt::Display for Distribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Distribution {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        (text == "debian").then_some(Self::Debian).ok_or_else(|| ParseError {
+            text: text.to_owned(),
+            what: "a distribution",
+            rule: "it is \"debian\"",
+        })
+    }
+}
+
+impl Word for Distribution {}
+
+impl Compression {
+    #[cfg(test)]
+    pub(crate) const PATTERN: &str = "^(none|lz4|zstd)$";
+
+    const ALL: [Self; 3] = [Self::None, Self::Lz4, Self::Zstd];
+
+    /// Returns the name in recipes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Compression {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|compression| compression.name() == text).ok_or_else(|| {
+            ParseError {
+                text: text.to_owned(),
+                what: "a compression",
+                rule: "it is \"none\", \"lz4\" or \"zstd\"",
+            }
+        })
+    }
+}
+
+impl Word for Compression {}
+
+#[cfg(test)]
+crate::schema::text_schema!(Distribution, "a distribution", Distribution::PATTERN);
+
+#[cfg(test)]
+crate::schema::text_schema!(Compression, "a compression", Compression::PATTERN);

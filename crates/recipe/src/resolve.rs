@@ -1,0 +1,485 @@
+//! From the merged layer to the recipe: what is required, what is assumed, what contradicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flagstone_artifact::{Architecture, ImageName};
+
+use crate::decode::Word;
+use crate::keyed::Keyed;
+use crate::layer::{
+    AccountNumber, DirectoryLayer, DiskLayer, FileLayer, GroupLayer, ImageLayer, KernelLayer,
+    LinkLayer, RecipeLayer, RelativePath, SourceLayer, SysctlLayer, UnitLayer, UpdateLayer,
+    UserLayer,
+};
+use crate::list::List;
+use crate::load::{Reader, unreadable};
+use crate::recipe::{
+    Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source,
+    Suite, TrustedKey, Unit, Update, User,
+};
+use crate::report::Report;
+use crate::source::{At, Located};
+use crate::{
+    AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic, Diagnostics, ImagePath,
+    Mode, PackageName, SuiteName,
+};
+
+/// The longest file that a recipe can bring, in bytes.
+const FILE_MAX: u64 = 64 << 20;
+
+/// The longest key file, in bytes.
+const KEY_MAX: u64 = 64 << 10;
+
+/// Arguments that the build writes by itself, since they say which /usr is trusted.
+const OWN_ARGS: [&str; 5] =
+    ["usrhash", "roothash", "mount.usr", "mount.usrfstype", "mount.usrflags"];
+
+/// The largest partition, in bytes: far beyond any real one, far below where sums overflow.
+const PARTITION_MAX: u64 = 1 << 44;
+
+/// Turns a merged layer into a recipe; `shown` names the recipe that was loaded.
+pub(crate) fn resolve(
+    layer: RecipeLayer,
+    shown: &str,
+    reader: &dyn Reader,
+) -> Result<Recipe, Diagnostics> {
+    let mut resolver = Resolver { reader, report: Report::default(), missing: Vec::new() };
+    let recipe = resolver.recipe(layer);
+    resolver.report_missing(shown);
+    resolver.report.finish()?;
+    recipe.ok_or_else(|| Diagnostic::new(shown, "the recipe is not complete").into())
+}
+
+struct Resolver<'r> {
+    reader: &'r dyn Reader,
+    report: Report,
+    /// Keys that nobody gave.
+    missing: Vec<String>,
+}
+
+impl Resolver<'_> {
+    /// Every part is resolved before any is missed, so that each can report.
+    fn recipe(&mut self, layer: RecipeLayer) -> Option<Recipe> {
+        self.paths(&layer);
+        self.account_numbers(&layer);
+        let image = self.image(section(layer.image));
+        let architecture = image.as_ref().map(|image| image.architecture);
+        let source = self.source(section(layer.source));
+        let exclude = items(layer.exclude);
+        let packages = self.packages(items(layer.packages), &exclude);
+        let kernel = self.kernel(section(layer.kernel), architecture, &exclude);
+        let compression = self.compression(section(layer.usr).compression);
+        let disk = self.disk(&section(layer.disk));
+        let update = self.update(section(layer.update));
+
+        let files = self.entries(layer.files, |it, _, at, file| it.file(at, file));
+        let directories = self.entries(layer.directories, |_, _, _, dir| Some(directory(dir)));
+        let links = self.entries(layer.links, |it, _, at, link| it.link(at, link));
+        let groups = self.entries(layer.groups, |it, _, at, group| it.group(at, group));
+        let users = self.entries(layer.users, Self::user);
+        let units = self.entries(layer.units, |it, _, _, unit| Some(it.unit(unit)));
+        let sysctl = self.entries(layer.sysctl, |_, _, _, value| match value {
+            SysctlLayer::Value(value) => Some(value),
+            SysctlLayer::Remove(_) => None,
+        });
+
+        Some(Recipe {
+            image: image?,
+            source: source?,
+            packages,
+            exclude: values(exclude),
+            prune: values(items(layer.prune)),
+            kernel: kernel?,
+            initrd_modules: values(items(section(layer.initrd).modules)),
+            sysctl,
+            compression,
+            disk: disk?,
+            update,
+            files,
+            directories,
+            links,
+            groups,
+            users,
+            units,
+        })
+    }
+
+    /// Unwraps a value that has no default.
+    fn require<T>(&mut self, value: Option<Located<T>>, key: &str) -> Option<Located<T>> {
+        if value.is_none() {
+            self.missing.push(format!("`{key}`"));
+        }
+        value
+    }
+
+    fn report_missing(&mut self, shown: &str) {
+        if !self.missing.is_empty() {
+            let keys = self.missing.join(", ");
+            self.report.push(Diagnostic::new(shown, format!("the recipe lacks {keys}")).hint(
+                "add them, or start from a shipped recipe: extends = \"base\" as the first line",
+            ));
+        }
+    }
+
+    fn entries<K: Ord, V, T>(
+        &mut self,
+        entries: Option<Located<Keyed<K, V>>>,
+        mut resolve: impl FnMut(&mut Self, &K, &At, V) -> Option<T>,
+    ) -> BTreeMap<K, T> {
+        let entries = entries.map(|entries| entries.value.0).unwrap_or_default();
+        entries
+            .into_iter()
+            .filter_map(|(key, entry)| {
+                let value = resolve(self, &key, &entry.at, entry.value)?;
+                Some((key, value))
+            })
+            .collect()
+    }
+
+    fn image(&mut self, layer: ImageLayer) -> Option<ImageName> {
+        let id = self.require(layer.id, "image.id");
+        let version = self.require(layer.version, "image.version");
+        let architecture = self.require(layer.architecture, "image.architecture");
+        Some(ImageName {
+            id: id?.value,
+            version: version?.value,
+            architecture: architecture?.value,
+        })
+    }
+
+    fn source(&mut self, layer: SourceLayer) -> Option<Source> {
+        let suite = self.require(layer.suite, "source.suite")?;
+        let wanted = |word: Option<Located<bool>>| word.is_none_or(|word| word.value);
+        let mut suites = vec![Suite { name: suite.value.clone(), archive: Archive::Main }];
+        for (wanted, suffix, archive) in [
+            (wanted(layer.updates), "updates", Archive::Main),
+            (wanted(layer.security), "security", Archive::Security),
+        ] {
+            let name = format!("{}-{suffix}", suite.value);
+            match name.parse::<SuiteName>() {
+                Ok(name) if wanted => suites.push(Suite { name, archive }),
+                Err(error) if wanted => self.report.push(suite.at.error(error.to_string())),
+                _ => {}
+            }
+        }
+        let mut components: Vec<Component> = values(items(layer.components));
+        if components.is_empty() {
+            components.push(default("main"));
+        }
+        let distribution = layer.distribution.map_or(Distribution::Debian, |d| d.value);
+        Some(Source { distribution, suites, components })
+    }
+
+    fn packages(
+        &mut self,
+        packages: Vec<Located<PackageName>>,
+        exclude: &[Located<PackageName>],
+    ) -> BTreeSet<PackageName> {
+        for package in &packages {
+            self.refuse_excluded(package, exclude);
+        }
+        values(packages)
+    }
+
+    fn refuse_excluded(
+        &mut self,
+        package: &Located<PackageName>,
+        exclude: &[Located<PackageName>],
+    ) {
+        if let Some(excluded) = exclude.iter().find(|other| other.value == package.value) {
+            let place = excluded.at.line();
+            self.report.push(
+                package
+                    .at
+                    .error(format!("`{}` is requested and excluded", package.value))
+                    .hint(format!("it is excluded at {place}; exclude.remove takes that back")),
+            );
+        }
+    }
+
+    fn kernel(
+        &mut self,
+        layer: KernelLayer,
+        architecture: Option<Architecture>,
+        exclude: &[Located<PackageName>],
+    ) -> Option<Kernel> {
+        let cmdline = items(layer.cmdline);
+        for arg in &cmdline {
+            self.refuse_own_arg(arg);
+        }
+        let package = self.require(layer.package, "kernel.package")?;
+        self.refuse_excluded(&package, exclude);
+        let other = Architecture::ALL.into_iter().find(|other| {
+            architecture.is_some_and(|own| own != *other)
+                && package.value.as_str().ends_with(&format!("-{}", other.debian()))
+        });
+        if let (Some(other), Some(own)) = (other, architecture) {
+            let stem = package.value.as_str().trim_end_matches(other.debian());
+            self.report.push(
+                package
+                    .at
+                    .error(format!("this kernel is for {other}, the image is for {own}"))
+                    .hint(format!("did you mean `{stem}{}`?", own.debian())),
+            );
+        }
+        Some(Kernel { package: package.value, cmdline: values(cmdline) })
+    }
+
+    fn refuse_own_arg(&mut self, arg: &Located<CmdlineArg>) {
+        let key = arg.value.as_str().split('=').next().unwrap_or_default();
+        if OWN_ARGS.contains(&key) {
+            self.report.push(
+                arg.at
+                    .error(format!("the build sets `{key}=` by itself"))
+                    .hint("take the argument out"),
+            );
+        }
+    }
+
+    fn compression(&mut self, compression: Option<Located<Compression>>) -> Compression {
+        let Some(compression) = compression else { return Compression::None };
+        if compression.value != Compression::None {
+            self.report.push(
+                compression
+                    .at
+                    .error(format!("compression `{}` cannot be built yet", compression.value))
+                    .hint("set it to \"none\""),
+            );
+        }
+        compression.value
+    }
+
+    fn disk(&mut self, layer: &DiskLayer) -> Option<DiskSizes> {
+        let mut size = |value: &Option<Located<ByteSize>>, key: &str| {
+            let size = self.require(value.clone(), &format!("disk.{key}"))?;
+            let bytes = size.value.bytes();
+            if bytes % ByteSize::MIB.bytes() != 0 || bytes > PARTITION_MAX {
+                self.report.push(
+                    size.at
+                        .error(format!("`disk.{key}` is not a size for a partition"))
+                        .expected("a multiple of 1M, up to 16T")
+                        .found(size.value.to_string()),
+                );
+            }
+            Some(size.value)
+        };
+        let esp = size(&layer.esp, "esp");
+        let usr = size(&layer.usr, "usr");
+        let usr_verity = size(&layer.usr_verity, "usr-verity");
+        let oem = size(&layer.oem, "oem");
+        let root = size(&layer.root, "root");
+        Some(DiskSizes { esp: esp?, usr: usr?, usr_verity: usr_verity?, oem: oem?, root: root? })
+    }
+
+    fn update(&mut self, layer: UpdateLayer) -> Update {
+        let mut keys = Vec::new();
+        for key in items(layer.keys) {
+            if let Some((path, content)) = self.read_beside(&key, KEY_MAX) {
+                keys.push(TrustedKey { path, content });
+            }
+        }
+        let channel = layer.channel.map(|channel| channel.value);
+        Update { channel, url: layer.url.map(|url| url.value), keys }
+    }
+
+    /// Reads a file relative to the recipe that names it.
+    fn read_beside(
+        &mut self,
+        path: &Located<RelativePath>,
+        limit: u64,
+    ) -> Option<(std::path::PathBuf, Vec<u8>)> {
+        let Some(found) = path.at.source.origin.beside(&path.value.0) else {
+            self.report.push(path.at.error("a shipped recipe cannot name files"));
+            return None;
+        };
+        match self.reader.read(&found, limit) {
+            Ok(content) => Some((found, content)),
+            Err(error) => {
+                self.report.push(path.at.error(unreadable(&found, &error)));
+                None
+            }
+        }
+    }
+
+    /// Refuses paths that are given twice or lie below something that is no directory.
+    fn paths(&mut self, layer: &RecipeLayer) {
+        let leaves =
+            || located_keys(layer.files.as_ref()).chain(located_keys(layer.links.as_ref()));
+        let mut all: BTreeMap<&ImagePath, &At> = BTreeMap::new();
+        for (path, at) in leaves().chain(located_keys(layer.directories.as_ref())) {
+            if let Some(first) = all.insert(path, at) {
+                let place = first.line();
+                self.report.push(
+                    at.error(format!("{path} is given twice")).hint(format!("see {place}, too")),
+                );
+            }
+        }
+        let leaves: BTreeMap<&ImagePath, &At> = leaves().collect();
+        for (path, at) in all {
+            let text = path.as_str();
+            let above = text.match_indices('/').filter_map(|(end, _)| text[..end].parse().ok());
+            for leaf in above.filter_map(|above: ImagePath| leaves.get_key_value(&above)) {
+                self.report.push(
+                    at.error(format!("{path} lies below {}, which is no directory", leaf.0))
+                        .hint(format!("see {}, too", leaf.1.line())),
+                );
+            }
+        }
+    }
+
+    fn file(&mut self, at: &At, layer: FileLayer) -> Option<File> {
+        let content = match (layer.content, layer.source) {
+            (Some(content), None) => content.value.into_bytes(),
+            (None, Some(source)) => self.read_beside(&source, FILE_MAX)?.1,
+            (Some(_), Some(source)) => {
+                self.report.push(source.at.error("a file has `content` or `source`, not both"));
+                return None;
+            }
+            (None, None) => {
+                self.report.push(
+                    at.error("the file has no content")
+                        .hint("give `content`, or `source` to name a file beside the recipe"),
+                );
+                return None;
+            }
+        };
+        let mode = layer.mode.map_or(Mode::FILE, |mode| mode.value);
+        Some(File { content, mode, owner: owner(layer.owner), group: owner(layer.group) })
+    }
+
+    fn link(&mut self, at: &At, layer: LinkLayer) -> Option<Link> {
+        self.demand(layer.target, "target", at).map(|target| Link { target })
+    }
+
+    fn group(&mut self, at: &At, layer: GroupLayer) -> Option<Group> {
+        self.demand(layer.gid, "gid", at).map(|gid| Group { gid: gid.0 })
+    }
+
+    /// Unwraps a value that the entry at `at` cannot be without.
+    fn demand<T>(&mut self, value: Option<Located<T>>, key: &str, at: &At) -> Option<T> {
+        if value.is_none() {
+            self.report.push(at.error(format!("the key `{key}` is missing here")));
+        }
+        value.map(|value| value.value)
+    }
+
+    fn user(&mut self, name: &AccountName, at: &At, layer: UserLayer) -> Option<User> {
+        let uid = self.demand(layer.uid, "uid", at)?;
+        let home = match layer.home {
+            Some(home) => home.value,
+            None => format!("/home/{name}").parse().ok()?,
+        };
+        if name.as_str() == "root" {
+            self.report.push(at.error("every image has the user `root` already"));
+        }
+        Some(User {
+            uid: uid.0,
+            group: layer.group.map(|group| group.value),
+            groups: values(items(layer.groups)),
+            home,
+            shell: layer.shell.map_or_else(|| default("/usr/sbin/nologin"), |shell| shell.value),
+            description: layer.description.map(|description| description.value),
+        })
+    }
+
+    /// Refuses numbers that two users or two groups share; a user without `group` brings a group of
+    /// its own number.
+    fn account_numbers(&mut self, layer: &RecipeLayer) {
+        let users = entries_of(layer.users.as_ref());
+        let groups = entries_of(layer.groups.as_ref());
+        let own_groups = users.clone().filter(|(name, user)| {
+            user.group.is_none() && groups.clone().all(|(group, _)| group != *name)
+        });
+        let uids = users.clone().filter_map(|(name, user)| Some((name, user.uid.as_ref()?)));
+        let gids = groups.clone().filter_map(|(name, group)| Some((name, group.gid.as_ref()?)));
+        let own_gids = own_groups.filter_map(|(name, user)| Some((name, user.uid.as_ref()?)));
+        self.refuse_shared("user", uids);
+        self.refuse_shared("group", gids.chain(own_gids));
+    }
+
+    fn refuse_shared<'n>(
+        &mut self,
+        what: &str,
+        numbers: impl Iterator<Item = (&'n AccountName, &'n Located<AccountNumber>)>,
+    ) {
+        let mut first = BTreeMap::new();
+        for (name, number) in numbers {
+            if let Some((other, place)) = first.insert(number.value.0, (name, number.at.line())) {
+                self.report.push(
+                    number
+                        .at
+                        .error(format!("{what} `{name}` has the number of {what} `{other}`"))
+                        .hint(format!("see {place}, too")),
+                );
+            }
+        }
+    }
+
+    fn unit(&mut self, layer: UnitLayer) -> Unit {
+        let masked = layer.mask.filter(|mask| mask.value);
+        let enabled = layer.enable.as_ref().is_some_and(|enable| enable.value);
+        if let Some(mask) = masked.as_ref().filter(|_| enabled || layer.content.is_some()) {
+            self.report.push(
+                mask.at
+                    .error("a masked unit cannot be enabled or have content")
+                    .hint("take `mask` out, or the others"),
+            );
+        }
+        Unit {
+            enable: layer.enable.map(|enable| enable.value),
+            mask: masked.is_some(),
+            content: layer.content.map(|content| content.value),
+        }
+    }
+}
+
+fn directory(layer: DirectoryLayer) -> Directory {
+    let mode = layer.mode.map_or(Mode::DIRECTORY, |mode| mode.value);
+    Directory { mode, owner: owner(layer.owner), group: owner(layer.group) }
+}
+
+fn owner(name: Option<Located<AccountName>>) -> AccountName {
+    name.map_or_else(|| default("root"), |name| name.value)
+}
+
+/// Parses a default, which keeps its grammar.
+fn default<T: Word>(text: &'static str) -> T {
+    text.parse().expect("defaults keep their grammar")
+}
+
+fn section<T: Default>(layer: Option<Located<T>>) -> T {
+    layer.map(|layer| layer.value).unwrap_or_default()
+}
+
+fn items<T>(list: Option<Located<List<T>>>) -> Vec<Located<T>> {
+    list.map_or(Vec::new(), |list| list.value.into_items())
+}
+
+fn values<T, C: FromIterator<T>>(items: Vec<Located<T>>) -> C {
+    items.into_iter().map(|item| item.value).collect()
+}
+
+fn entries_of<K, V>(
+    entries: Option<&Located<Keyed<K, V>>>,
+) -> impl Iterator<Item = (&K, &V)> + Clone {
+    entries.into_iter().flat_map(|entries| &entries.value.0).map(|(key, entry)| (key, &entry.value))
+}
+
+fn located_keys<V>(
+    entries: Option<&Located<Keyed<ImagePath, V>>>,
+) -> impl Iterator<Item = (&ImagePath, &At)> {
+    entries.into_iter().flat_map(|entries| &entries.value.0).map(|(path, entry)| (path, &entry.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AbsolutePath;
+
+    #[test]
+    fn defaults_keep_their_grammar() {
+        default::<AccountName>("root");
+        default::<AbsolutePath>("/usr/sbin/nologin");
+        default::<Component>("main");
+    }
+}
