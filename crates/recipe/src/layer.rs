@@ -36,6 +36,8 @@ table! {
         exclude: List<PackageName>,
         /// Paths to leave out of the image, with everything below; `*` and `?` match within a name.
         prune: List<PathPattern>,
+        /// Paths to keep in spite of `prune`.
+        keep: List<PathPattern>,
         /// The kernel and its command line.
         kernel: KernelLayer,
         /// The initial RAM disk.

@@ -28,6 +28,8 @@ pub struct Recipe {
     pub exclude: BTreeSet<PackageName>,
     /// What to leave out of the image.
     pub prune: Vec<PathPattern>,
+    /// What to keep in spite of `prune`.
+    pub keep: Vec<PathPattern>,
     /// The kernel and its command line.
     pub kernel: Kernel,
     /// Kernel modules that the initrd carries besides its own.

@@ -89,6 +89,7 @@ impl Resolver<'_> {
             packages,
             exclude: values(exclude),
             prune: values(items(layer.prune)),
+            keep: values(items(layer.keep)),
             kernel: kernel?,
             initrd_modules: values(items(section(layer.initrd).modules)),
             sysctl,
