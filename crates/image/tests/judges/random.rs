@@ -1,3 +1,4 @@
+use flagstone_image::verity::{HashTree, Parameters, verify};
 use flagstone_tree::{Content, Inode, Kind, Metadata, Mtime, Tree};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -97,6 +98,27 @@ proptest! {
         fsck(file.path());
         if let Some(mount) = Mount::new(file.path()) {
             assert_same(&tree, mount.path());
+        }
+    }
+
+    #[test]
+    fn whatever_a_hash_device_holds_only_the_true_data_passes(
+        changes in vec((0..4 * 4096_usize, any::<u8>()), 0..8),
+        length in 0..5 * 4096_usize,
+        data_change in (0..200 * 4096_usize, 0..=255_u8),
+    ) {
+        let mut data = noise(200 * 4096, 1);
+        let tree = HashTree::of(&data, Parameters::new(*b"salt", [0; 16]).unwrap()).unwrap();
+        let mut device = tree.bytes.clone();
+        device.truncate(length);
+        for (at, byte) in changes {
+            if let Some(old) = device.get_mut(at) {
+                *old = byte;
+            }
+        }
+        data[data_change.0] ^= data_change.1;
+        if verify(data.as_slice(), &device, &tree.root_hash).is_ok() {
+            prop_assert_eq!(data_change.1, 0);
         }
     }
 }
