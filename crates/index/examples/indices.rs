@@ -1,6 +1,7 @@
 //! Loads a directory and writes the indices made from it into another.
 //!
-//! `indices ROOT OUT`: what depmod, ldconfig and systemd-hwdb would write.
+//! `indices ROOT OUT LIBC-BIN-VERSION SYSTEMD-VERSION`: what depmod, ldconfig and systemd-hwdb would
+//! write.
 //! `indices closure ROOT FILE…`: what the files need to run.
 //! `indices modules ROOT NAME…`: the modules that the names need.
 
@@ -8,8 +9,8 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use flagstone_index::{DlopenPolicy, KernelModules, LibraryDirs, closure};
-use flagstone_tree::{Mtime, Tree, TreePath};
+use flagstone_index::{DlopenPolicy, Elf, Hwdb, KernelModules, LdSoCache, LibraryDirs, closure};
+use flagstone_tree::{Tree, TreePath};
 
 #[path = "support/directory.rs"]
 mod directory;
@@ -20,7 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     match args.as_slice() {
         ["closure", root, files @ ..] => print_closure(&directory::load(Path::new(root))?, files),
         ["modules", root, names @ ..] => print_modules(&directory::load(Path::new(root))?, names),
-        [root, out] => write_all(directory::load(Path::new(root))?, Path::new(out)),
+        [root, out, libc_bin, systemd] => {
+            let tree = directory::load(Path::new(root))?;
+            write_modules(&tree, Path::new(out))?;
+            write_cache(&tree, Path::new(out), libc_bin)?;
+            write_hwdb(&tree, Path::new(out), systemd)
+        }
         _ => Err("usage: indices [closure|modules] ROOT …".into()),
     }
 }
@@ -58,23 +64,38 @@ fn print_modules(tree: &Tree, names: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn write_all(mut tree: Tree, out: &Path) -> Result<(), Box<dyn Error>> {
-    let mtime = Mtime::default();
-    let mut paths = Vec::new();
-    if let Ok(version) = kernel_version(&tree) {
-        let start = Instant::now();
-        let kernel = KernelModules::read(&tree, &version)?;
-        eprintln!("modules read in {:?}", start.elapsed());
-        for (name, _) in kernel.indices()? {
-            paths.push(format!("{}/{name}", kernel.directory()));
-        }
-        kernel.write_indices(&mut tree, mtime)?;
-        eprintln!("modules indexed in {:?}", start.elapsed());
-    }
-    for path in paths {
-        let to = out.join(&path);
-        std::fs::create_dir_all(to.parent().ok_or("no parent")?)?;
-        std::fs::write(to, tree.read(&path)?)?;
+fn write_modules(tree: &Tree, out: &Path) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let kernel = KernelModules::read(tree, &kernel_version(tree)?)?;
+    eprintln!("modules read in {:?}", start.elapsed());
+    let indices = kernel.indices()?;
+    eprintln!("modules indexed in {:?}", start.elapsed());
+    for (name, data) in indices {
+        write(&out.join(kernel.directory().to_string()).join(name), &data)?;
     }
     Ok(())
+}
+
+fn write_cache(tree: &Tree, out: &Path, libc_bin: &str) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let dirs = LibraryDirs::read(tree, "etc/ld.so.conf")?;
+    let (_, loader) = tree.resolve("usr/bin/sh")?;
+    let program = tree.inode(loader).content().ok_or("/usr/bin/sh is not a file")?.to_bytes();
+    let cache = LdSoCache::read(tree, &dirs, Elf::parse(&program)?.machine())?;
+    let data = cache.to_bytes(&LdSoCache::debian_generator(libc_bin))?;
+    eprintln!("{} libraries cached in {:?}", cache.len(), start.elapsed());
+    write(&out.join("etc/ld.so.cache"), &data)
+}
+
+fn write_hwdb(tree: &Tree, out: &Path, systemd: &str) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let Some(hwdb) = Hwdb::read(tree)? else { return Ok(()) };
+    let data = hwdb.to_bytes(Hwdb::tool_version(systemd).ok_or("not a version of systemd")?);
+    eprintln!("hardware database made in {:?}", start.elapsed());
+    write(&out.join("usr/lib/udev/hwdb.bin"), &data)
+}
+
+fn write(path: &Path, data: &[u8]) -> Result<(), Box<dyn Error>> {
+    std::fs::create_dir_all(path.parent().ok_or("no parent")?)?;
+    Ok(std::fs::write(path, data)?)
 }

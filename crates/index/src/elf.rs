@@ -2,6 +2,7 @@
 
 mod dynamic;
 mod note;
+mod property;
 
 pub use dynamic::Dynamic;
 pub use note::{DlopenNote, DlopenPriority};
@@ -15,6 +16,7 @@ const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
+const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 const SHT_NOBITS: u32 = 8;
 
 /// The width of an object's addresses.
@@ -197,6 +199,9 @@ impl<'a> Elf<'a> {
     /// # Errors
     /// [`ElfError::Malformed`] if a header or a section lies outside the file.
     pub fn sections(&self) -> Result<Vec<Section<'a>>, ElfError> {
+        let Headers { offset, count, stride } = self.sections;
+        self.bytes(offset, u64::from(count) * u64::from(stride))
+            .ok_or(ElfError::Malformed("its section headers lie outside the file"))?;
         let names = match self.sections.offsets().nth(usize::from(self.section_names)) {
             Some(at) if self.section_names != 0 => self.section_data(at)?,
             _ => &[],
@@ -423,7 +428,8 @@ pub(crate) mod tests {
         let file = sample(&[(1, "a"), (14, "b")], Some("/i"), r#"[{"soname":["x"]}]"#);
         let read_all = |data: &[u8]| {
             let Ok(elf) = Elf::parse(data) else { return };
-            let _ = (elf.sections(), elf.interpreter(), elf.dynamic(), elf.dlopen_notes());
+            let _ = (elf.sections(), elf.interpreter(), elf.dynamic());
+            let _ = (elf.dlopen_notes(), elf.isa_level());
         };
         for len in 0..file.len() {
             read_all(&file[..len]);

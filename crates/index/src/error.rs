@@ -89,6 +89,15 @@ pub enum IndexError {
         #[source]
         source: ElfError,
     },
+    /// A library is not the object it should be.
+    #[error("failed to read the library /{path}")]
+    Library {
+        /// The library.
+        path: TreePath,
+        /// What is wrong with it.
+        #[source]
+        source: ElfError,
+    },
     /// Two files hold the same module.
     #[error("/{first} and /{second} are the same module")]
     DuplicateModule {

@@ -6,6 +6,7 @@
 //! - [`Elf`] reads an object; [`closure`] finds all that some programs need to run.
 //! - [`KernelModules`] reads the modules of a kernel, finds those that some names need, and makes
 //!   the indices that kmod reads. [`decompress_modules`] stores them plainly.
+//! - [`LdSoCache`] makes the loader's cache, [`Hwdb`] udev's hardware database.
 //!
 //! The indices are byte for byte what the tools of Debian's trixie write (kmod 34, glibc 2.41,
 //! systemd 257); the tests compare with these tools. The crate knows those formats. It must not
@@ -18,6 +19,8 @@ mod closure;
 mod elf;
 mod error;
 mod glob;
+mod hwdb;
+mod ld_so_cache;
 mod library_dirs;
 mod modules;
 mod program;
@@ -26,6 +29,8 @@ mod trail;
 pub use closure::{Closure, DlopenPolicy, Missing, closure};
 pub use elf::{DlopenNote, DlopenPriority, Dynamic, Elf, ElfClass, ElfMachine, Section};
 pub use error::{ClosureError, ElfError, IndexError};
+pub use hwdb::Hwdb;
+pub use ld_so_cache::LdSoCache;
 pub use library_dirs::LibraryDirs;
 pub use modules::{
     KernelModules, Module, ModuleClosure, ModuleName, decompress_modules, module_closure,

@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, VecDeque};
 
-use flagstone_tree::{Inode, Kind, Tree, TreePath};
+use flagstone_tree::{Inode, InodeId, Kind, Tree, TreePath};
 
 /// The most symbolic links one look-up follows, as in Linux (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -10,6 +10,7 @@ const MAX_LINKS: usize = 40;
 pub(crate) struct Trail<'a> {
     /// What is at the end, by its path without links.
     pub(crate) end: TreePath,
+    pub(crate) id: InodeId,
     pub(crate) inode: &'a Inode,
     /// The links that were followed.
     pub(crate) links: BTreeSet<TreePath>,
@@ -19,7 +20,7 @@ pub(crate) struct Trail<'a> {
 /// slash are fine. `None` if it leads nowhere.
 pub(crate) fn follow<'a>(tree: &'a Tree, path: &[u8]) -> Option<Trail<'a>> {
     let mut todo: VecDeque<Vec<u8>> = path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
-    let mut at: Vec<(TreePath, flagstone_tree::InodeId)> = vec![(TreePath::default(), tree.root())];
+    let mut at: Vec<(TreePath, InodeId)> = vec![(TreePath::default(), tree.root())];
     let mut links = BTreeSet::new();
     let mut followed = 0;
     while let Some(name) = todo.pop_front() {
@@ -53,7 +54,7 @@ pub(crate) fn follow<'a>(tree: &'a Tree, path: &[u8]) -> Option<Trail<'a>> {
         }
     }
     let (end, id) = at.pop()?;
-    Some(Trail { end, inode: tree.inode(id), links })
+    Some(Trail { end, id, inode: tree.inode(id), links })
 }
 
 #[cfg(test)]

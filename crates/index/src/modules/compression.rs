@@ -52,7 +52,7 @@ fn read_bounded(decoder: impl Read, compressed_len: usize) -> io::Result<Bytes> 
 /// is taken.
 pub fn decompress_modules(tree: &mut Tree, version: &str) -> Result<usize, IndexError> {
     let directory = listing::directory(tree, version)?;
-    let compressed: Vec<(TreePath, TreePath, Inode)> = listing::module_files(tree, &directory)?
+    let compressed: Vec<(TreePath, TreePath, Inode)> = listing::all_files(tree, &directory)?
         .into_iter()
         .filter_map(|file| {
             let id = tree.lookup(&file.path)?;

@@ -37,13 +37,19 @@ pub(super) fn directory(tree: &Tree, version: &str) -> Result<TreePath, IndexErr
     Ok(path)
 }
 
+/// Lists every file of a kernel that holds a module.
+pub(super) fn all_files(tree: &Tree, directory: &TreePath) -> Result<Vec<ModuleFile>, IndexError> {
+    let mut files = Vec::new();
+    collect(tree, directory, &[], &mut files)?;
+    Ok(files)
+}
+
 /// Lists the modules of a kernel, sorted by path, one of each name.
 pub(super) fn module_files(
     tree: &Tree,
     directory: &TreePath,
 ) -> Result<Vec<ModuleFile>, IndexError> {
-    let mut files = Vec::new();
-    collect(tree, directory, &[], &mut files)?;
+    let files = all_files(tree, directory)?;
     let mut chosen: BTreeMap<ModuleName, ModuleFile> = BTreeMap::new();
     for file in files {
         let Some(other) = chosen.get(&file.name) else {
