@@ -9,6 +9,7 @@
 mod cmdline;
 mod cpio;
 mod error;
+mod initrd;
 mod os_release;
 mod pe;
 mod uki;
@@ -16,5 +17,8 @@ mod uki;
 pub use cmdline::{KernelArgument, KernelCommandLine};
 pub use cpio::write_cpio;
 pub use error::{CmdlineError, CpioError, OsReleaseError, PeError, UkiError};
+pub use initrd::{
+    ContentItem, ContentKind, ContentList, Initrd, InitrdError, InitrdRequest, build_initrd,
+};
 pub use os_release::OsRelease;
 pub use uki::{Uki, UkiParts, UkiSection, build_uki};

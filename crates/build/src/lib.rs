@@ -1,1 +1,32 @@
-//! The only place where the stages meet.
+//! The only place where the stages meet: lock, fetch, unpack, finish, image, disk.
+//!
+//! ```text
+//! Recipe ─ make_lock ─► Lock ─ fetch_packages ─► cache ─ build ─► Artifacts in the output folder
+//! ```
+//!
+//! [`make_lock`] asks the archives once; [`build`] reads only the recipe, the lock and the cache, so
+//! that the same lock gives the same bytes wherever and whenever it runs. Each step of a build takes
+//! the type that the step before gives, which is why none can come too early.
+//!
+//! The crate knows every stage and the order they come in. It must not know terminals or arguments:
+//! it prints nothing, and a [`Progress`] hears what happens. It reads no clock and no environment.
+
+mod boot_files;
+mod build;
+mod disk_image;
+mod error;
+mod lock;
+mod manifest;
+mod output;
+mod packages;
+mod progress;
+mod release;
+mod system;
+mod usr_image;
+
+pub use build::{BuildRequest, Built, build};
+pub use error::BuildError;
+pub use lock::{LockRequest, Moves, make_lock};
+pub use output::{Existing, Names};
+pub use packages::{fetch_packages, missing_packages};
+pub use progress::{Progress, Stage};

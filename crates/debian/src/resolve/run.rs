@@ -27,7 +27,7 @@ pub(super) enum Stop {
     /// A chosen package needs what cannot be had.
     Unmet { id: CandidateId, reason: Reason },
     /// Two packages do not get along.
-    Clash { new: CandidateId, old: CandidateId, said: String },
+    Clash { new: CandidateId, old: CandidateId, said: String, old_yields: bool },
     /// The universe is malformed.
     Error(ResolveError),
 }
@@ -49,6 +49,22 @@ pub(super) struct Run<'a> {
 struct Chosen {
     id: CandidateId,
     why: Why,
+    /// Whether the request leads to it without any choice between packages.
+    settled: bool,
+}
+
+/// Where a run ended.
+pub(super) struct Outcome {
+    pub(super) result: Result<Solution, Stop>,
+    /// How many packages were chosen in another version than the preferred one.
+    pub(super) downgrades: usize,
+}
+
+/// The best way to meet a need.
+struct Choice {
+    id: CandidateId,
+    /// Whether no other package would do.
+    only: bool,
 }
 
 /// A package whose needs are being met, and how far that is.
@@ -87,7 +103,19 @@ impl<'a> Run<'a> {
     }
 
     /// Chooses everything.
-    pub(super) fn solve(mut self) -> Result<Solution, Stop> {
+    pub(super) fn solve(mut self) -> Outcome {
+        let result = self.choose_all();
+        let lower = |c: &&Chosen| self.preferred(self.universe.get(c.id).name()) != Some(c.id);
+        let downgrades = self.chosen.values().filter(lower).count();
+        let packages = self.chosen.into_iter().map(|(name, Chosen { id, why, .. })| {
+            let name = name.parse().expect("the universe checks names");
+            (name, Solved { id, why })
+        });
+        let solution = Solution { packages: packages.collect(), absent: self.absent };
+        Outcome { result: result.map(|()| solution), downgrades }
+    }
+
+    fn choose_all(&mut self) -> Result<(), Stop> {
         let mut roots = Vec::new();
         for name in &self.request.packages {
             if self.chosen.contains_key(name.as_str()) {
@@ -96,17 +124,10 @@ impl<'a> Run<'a> {
             let free = |id: &CandidateId| !self.bans.contains_key(id);
             let id = self.ordered(name.as_str()).into_iter().find(free);
             let id = id.ok_or_else(|| Stop::NoCandidate(name.clone()))?;
-            self.choose(id, Why::Requested)?;
+            self.choose(id, Why::Requested, true)?;
             roots.push(id);
         }
-        for id in roots {
-            self.meet_needs(id)?;
-        }
-        let packages = self.chosen.into_iter().map(|(name, Chosen { id, why })| {
-            let name = name.parse().expect("the universe checks names");
-            (name, Solved { id, why })
-        });
-        Ok(Solution { packages: packages.collect(), absent: self.absent })
+        roots.into_iter().try_for_each(|id| self.meet_needs(id))
     }
 
     /// Meets the needs of a chosen package and of all that are chosen for it, depth first.
@@ -124,13 +145,16 @@ impl<'a> Run<'a> {
             if self.is_met(id, need) {
                 continue;
             }
-            let Some(option) = self.option(need) else {
+            let Some(option) = self.best(need) else {
                 let reason = Reason::Unmet { field: *field, need: need.clone() };
                 return Err(Stop::Unmet { id, reason });
             };
-            let by = self.universe.get(id).name().parse().expect("the universe checks names");
-            self.choose(option, Why::Needed { by, relation: format!("{field}: {need}") })?;
-            stack.push(self.frame(option)?);
+            let name = self.universe.get(id).name();
+            let settled = option.only && self.chosen.get(name).is_some_and(|c| c.settled);
+            let by = name.parse().expect("the universe checks names");
+            let why = Why::Needed { by, relation: format!("{field}: {need}") };
+            self.choose(option.id, why, settled)?;
+            stack.push(self.frame(option.id)?);
         }
         Ok(())
     }
@@ -182,9 +206,9 @@ impl<'a> Run<'a> {
     /// Returns the best candidate for a need that nothing chosen meets.
     ///
     /// What is kept from before comes first, then what apt would take; other versions last.
-    fn option(&self, need: &Dependency) -> Option<CandidateId> {
-        let options = options(self.universe, self.request, need);
-        let free = |id: &&CandidateId| !self.bans.contains_key(id);
+    fn best(&self, need: &Dependency) -> Option<Choice> {
+        let mut options = options(self.universe, self.request, need);
+        options.retain(|id| !self.bans.contains_key(id));
         let is_kept = |id: &&CandidateId| {
             let candidate = self.universe.get(**id);
             let kept = self.request.keep.get(candidate.name());
@@ -192,10 +216,10 @@ impl<'a> Run<'a> {
         };
         let is_preferred =
             |id: &&CandidateId| self.preferred(self.universe.get(**id).name()) == Some(**id);
-        let first = |wanted: &dyn Fn(&&CandidateId) -> bool| {
-            options.iter().filter(free).find(|id| wanted(id)).copied()
-        };
-        first(&is_kept).or_else(|| first(&is_preferred)).or_else(|| first(&|_| true))
+        let kept = options.iter().find(is_kept);
+        let id = *kept.or_else(|| options.iter().find(is_preferred)).or(options.first())?;
+        let name = |id: CandidateId| self.universe.get(id).name();
+        Some(Choice { id, only: options.iter().all(|other| name(*other) == name(id)) })
     }
 
     fn preferred(&self, name: &str) -> Option<CandidateId> {
@@ -207,11 +231,16 @@ impl<'a> Run<'a> {
     }
 
     /// Adds a candidate to what is chosen, if it gets along with everything there.
-    fn choose(&mut self, id: CandidateId, why: Why) -> Result<(), Stop> {
+    fn choose(&mut self, id: CandidateId, why: Why, settled: bool) -> Result<(), Stop> {
         let candidate = self.universe.get(id);
         let facts = self.facts.of(id).map_err(Stop::Error)?;
-        self.check(candidate, &facts)?;
-        self.chosen.insert(candidate.name(), Chosen { id, why });
+        if let Some((old, said)) = self.opponent(candidate, &facts) {
+            // apt takes back a package that it chose among others for one that has to be.
+            let old_settled = self.chosen.get(self.universe.get(old).name());
+            let old_yields = settled && old_settled.is_some_and(|c| !c.settled);
+            return Err(Stop::Clash { new: id, old, said, old_yields });
+        }
+        self.chosen.insert(candidate.name(), Chosen { id, why, settled });
         for relation in &facts.provides {
             self.provide(Some(id), relation);
         }
@@ -228,11 +257,10 @@ impl<'a> Run<'a> {
         self.provided.entry(name).or_default().push((id, version));
     }
 
-    /// Looks for a chosen package that does not get along with a new one.
-    fn check(&self, new: Candidate<'_>, facts: &Facts) -> Result<(), Stop> {
-        let clash = |old: CandidateId, said: String| Err(Stop::Clash { new: new.id(), old, said });
+    /// Returns a chosen package that does not get along with a new one, and what says so.
+    fn opponent(&self, new: Candidate<'_>, facts: &Facts) -> Option<(CandidateId, String)> {
         if let Some(old) = self.chosen.get(new.name()) {
-            return clash(old.id, "there can be one version only".into());
+            return Some((old.id, "there can be one version only".into()));
         }
         for (field, relation) in &facts.refuses {
             let name = relation.name.as_str();
@@ -242,24 +270,21 @@ impl<'a> Run<'a> {
                 id.filter(|_| meets_by_provides(version.map(DebVersion::as_str), relation))
             });
             if let Some(old) = own.or(provider) {
-                return clash(old, format!("{} has {field}: {relation}", new.name()));
+                return Some((old, format!("{} has {field}: {relation}", new.name())));
             }
         }
         let said_by = |name: &str, meets: &dyn Fn(&Relation) -> bool| {
-            let refusals = self.refused.get(name).into_iter().flatten();
-            refusals.clone().find(|(_, _, relation)| meets(relation)).map(
-                |(old, field, relation)| {
-                    (*old, format!("{} has {field}: {relation}", self.universe.get(*old).name()))
-                },
-            )
+            let mut refusals = self.refused.get(name).into_iter().flatten();
+            let (old, field, relation) = refusals.find(|(_, _, relation)| meets(relation))?;
+            let said = format!("{} has {field}: {relation}", self.universe.get(*old).name());
+            Some((*old, said))
         };
-        let mut found = said_by(new.name(), &|relation| meets_by_name(new, relation));
-        for own in &facts.provides {
-            let version = own.constraint.as_ref().map(|c| c.version.as_str());
-            let meets = |relation: &Relation| meets_by_provides(version, relation);
-            found = found.or_else(|| said_by(own.name.as_str(), &meets));
-        }
-        found.map_or(Ok(()), |(old, said)| clash(old, said))
+        said_by(new.name(), &|relation| meets_by_name(new, relation)).or_else(|| {
+            facts.provides.iter().find_map(|own| {
+                let version = own.constraint.as_ref().map(|c| c.version.as_str());
+                said_by(own.name.as_str(), &|relation| meets_by_provides(version, relation))
+            })
+        })
     }
 }
 

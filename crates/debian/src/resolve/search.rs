@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::FactsCache;
 use super::run::{Bans, Reason, Run, Stop, options, ordered};
@@ -10,19 +11,34 @@ const RUNS_MAX: usize = 5000;
 /// The most steps of an explanation.
 const CHAIN_MAX: usize = 32;
 
+/// A run that is done, and what it left out.
+struct Node {
+    bans: Bans,
+    result: Result<Solution, Stop>,
+}
+
 /// Searches for a solution: runs in apt's order, leaving out what was found not to fit.
+///
+/// Of the runs to continue the one with the fewest downgrades goes first, then the latest.
 pub(super) fn search(universe: &Universe, request: &Request) -> Result<Solution, ResolveError> {
     check_names(universe, request)?;
     let facts = FactsCache::new(universe);
     let mut failure = None;
-    let mut open = vec![Bans::new()];
+    let mut open = BTreeMap::new();
+    let mut next = vec![Bans::new()];
     let mut tries = 0;
-    while let Some(mut bans) = open.pop() {
-        tries += 1;
-        if tries > RUNS_MAX {
-            return Err(ResolveError::GaveUp { tries: RUNS_MAX });
+    loop {
+        for bans in next.drain(..) {
+            tries += 1;
+            if tries > RUNS_MAX {
+                return Err(ResolveError::GaveUp { tries: RUNS_MAX });
+            }
+            let outcome = Run::new(&facts, universe, request, &bans)?.solve();
+            let result = outcome.result;
+            open.insert((outcome.downgrades, Reverse(tries)), Node { bans, result });
         }
-        match Run::new(&facts, universe, request, &bans)?.solve() {
+        let Some((_, Node { mut bans, result })) = open.pop_first() else { break };
+        match result {
             Ok(solution) => return Ok(solution),
             Err(Stop::Error(error)) => return Err(error),
             Err(Stop::NoCandidate(name)) => {
@@ -31,14 +47,14 @@ pub(super) fn search(universe: &Universe, request: &Request) -> Result<Solution,
             }
             Err(Stop::Unmet { id, reason }) => {
                 bans.insert(id, reason);
-                open.push(bans);
+                next.push(bans);
             }
-            Err(Stop::Clash { new, old, said }) => {
+            Err(Stop::Clash { new, old, said, old_yields }) => {
                 let mut without_old = bans.clone();
                 without_old.insert(old, Reason::Clash { with: new, said: said.clone() });
-                open.push(without_old);
                 bans.insert(new, Reason::Clash { with: old, said });
-                open.push(bans);
+                // The last one is continued first.
+                next = if old_yields { vec![bans, without_old] } else { vec![without_old, bans] };
             }
         }
     }

@@ -1,0 +1,133 @@
+use super::InitrdError;
+
+/// The list that Flagstone ships.
+const SHIPPED: &str = include_str!("../../assets/initrd.list");
+
+/// What an item of a [`ContentList`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ContentKind {
+    /// A program or library, with all that it needs to run.
+    Exec,
+    /// A file, link, or directory with all below it.
+    File,
+    /// A systemd unit.
+    Unit,
+    /// A kernel module.
+    Module,
+    /// A line of passwd.
+    User,
+    /// A line of group.
+    Group,
+}
+
+impl ContentKind {
+    const ALL: [(&'static str, Self); 6] = [
+        ("exec", Self::Exec),
+        ("file", Self::File),
+        ("unit", Self::Unit),
+        ("module", Self::Module),
+        ("user", Self::User),
+        ("group", Self::Group),
+    ];
+}
+
+/// One thing that the initrd takes from the finished tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentItem {
+    /// What it is.
+    pub kind: ContentKind,
+    /// Its path or name.
+    pub name: String,
+    /// Whether the tree may do without it.
+    pub optional: bool,
+}
+
+/// The declared content of an initrd; `assets/initrd.list` says how one is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentList {
+    items: Vec<ContentItem>,
+}
+
+impl ContentList {
+    /// Returns the list that Flagstone ships.
+    ///
+    /// # Errors
+    /// None in practice: a test parses it.
+    pub fn shipped() -> Result<Self, InitrdError> {
+        Self::parse(SHIPPED)
+    }
+
+    /// Parses a list.
+    ///
+    /// # Errors
+    /// [`InitrdError::List`] with the line.
+    pub fn parse(text: &str) -> Result<Self, InitrdError> {
+        let mut items = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            items.push(parse_line(line).map_err(|expected| InitrdError::List {
+                line: index + 1,
+                expected,
+                found: line.to_owned(),
+            })?);
+        }
+        Ok(Self { items })
+    }
+
+    /// Adds a kernel module that must be there.
+    pub fn require_module(&mut self, name: &str) {
+        let kind = ContentKind::Module;
+        self.items.push(ContentItem { kind, name: name.to_owned(), optional: false });
+    }
+
+    /// Returns the items of one kind, in the list's order.
+    pub fn of(&self, kind: ContentKind) -> impl Iterator<Item = &ContentItem> {
+        self.items.iter().filter(move |item| item.kind == kind)
+    }
+}
+
+fn parse_line(line: &str) -> Result<ContentItem, &'static str> {
+    let (kind, name) = line.split_once(' ').ok_or("a kind and an argument")?;
+    let kind = ContentKind::ALL
+        .into_iter()
+        .find_map(|(word, value)| (word == kind).then_some(value))
+        .ok_or("exec, file, unit, module, user or group")?;
+    let name = name.trim();
+    let (name, optional) = name.strip_prefix('?').map_or((name, false), |rest| (rest, true));
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err("one argument without spaces");
+    }
+    Ok(ContentItem { kind, name: name.to_owned(), optional })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_shipped_list_parses_and_names_nothing_twice() {
+        let list = ContentList::shipped().unwrap();
+        let distinct: BTreeSet<_> = list.items.iter().map(|item| (item.kind, &item.name)).collect();
+        assert_eq!(distinct.len(), list.items.len());
+        assert!(
+            list.of(ContentKind::Module).any(|item| item.name == "dm_verity" && !item.optional)
+        );
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_refused_with_their_number() {
+        for (text, bad_line) in
+            [("exec", 1), ("\n# x\nprogram a", 3), ("file a b", 1), ("file ?", 1)]
+        {
+            match ContentList::parse(text) {
+                Err(InitrdError::List { line, .. }) => assert_eq!(line, bad_line, "{text:?}"),
+                other => panic!("{text:?} gave {other:?}"),
+            }
+        }
+    }
+}

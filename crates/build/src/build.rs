@@ -1,0 +1,150 @@
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use bytes::Bytes;
+use flagstone_artifact::{Manifest, Sha256Digest, Sha256Hasher};
+use flagstone_fetch::Cache;
+use flagstone_recipe::{Lock, PackageName, Recipe};
+use flagstone_tree::Mtime;
+
+use crate::output::{Existing, Names, Output};
+use crate::{
+    BuildError, Progress, Stage, boot_files, disk_image, manifest, packages, system, usr_image,
+};
+
+/// What is built, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildRequest<'a> {
+    /// What the image shall be.
+    pub recipe: &'a Recipe,
+    /// The packages it is made of; all of them in the cache.
+    pub lock: &'a Lock,
+    /// Where the packages are.
+    pub cache: &'a Cache,
+    /// The folder of the artefacts.
+    pub out: &'a Path,
+    /// What to do about artefacts that are there.
+    pub existing: Existing,
+    /// The number of threads.
+    pub jobs: NonZeroUsize,
+}
+
+/// What a build gave.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The record of the artefacts.
+    pub manifest: Manifest,
+}
+
+impl BuildRequest<'_> {
+    /// Checks what can be checked before anything is fetched or written.
+    ///
+    /// # Errors
+    /// [`BuildError::Stale`], [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
+    /// cannot be written to.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.lock.check(self.recipe).map_err(BuildError::Stale)?;
+        Output::open(self.out, &Names::new(&self.recipe.image), self.existing).map(drop)
+    }
+}
+
+/// Builds all artefacts of a recipe: either all of them get their names, or none.
+///
+/// The bytes depend on recipe and lock alone.
+///
+/// # Errors
+/// [`BuildError`]; the folder is then as it was.
+pub fn build(request: &BuildRequest<'_>, progress: &dyn Progress) -> Result<Built, BuildError> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(request.jobs.get()).build();
+    let threads = threads.map_err(|source| BuildError::Threads(Box::new(source)))?;
+    let progress = Shared(progress);
+    threads.install(|| build_here(request, &progress))
+}
+
+fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built, BuildError> {
+    let BuildRequest { recipe, lock, cache, .. } = *request;
+    lock.check(recipe).map_err(BuildError::Stale)?;
+    let names = Names::new(&recipe.image);
+    let output = Output::open(request.out, &names, request.existing)?;
+    let date = Mtime::from_seconds(lock.date.unix_seconds());
+    let seed = Seed::new(recipe, lock);
+
+    progress.0.stage(Stage::Unpack);
+    let unpacked = packages::unpack(cache, lock)?;
+    progress.0.stage(Stage::Merge);
+    let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
+    progress.0.stage(Stage::Finish);
+    let system = system::finish_system(merged, recipe, &tools(lock), date, progress.0)?;
+
+    progress.0.stage(Stage::Image);
+    let loader = boot_files::loader(&system.tree, recipe.image.architecture)?;
+    let parts = system.split(date, progress.0)?;
+    let (usr, initrd) = rayon::join(
+        || usr_image::write_usr(&parts.usr, date, &seed, &names, &output),
+        || boot_files::initrd(&parts.full, &parts.modules, recipe, &parts.release, date),
+    );
+    let (usr, initrd) = (usr?, initrd?);
+    let layout = disk_image::plan(&recipe.image, &recipe.disk, &usr, &seed)?;
+
+    progress.0.stage(Stage::Uki);
+    let uki = Bytes::from(boot_files::uki(
+        &loader,
+        &parts.kernel.image,
+        &parts.kernel.version,
+        &initrd,
+        recipe,
+        &parts.release,
+        &usr.root_hash,
+    )?);
+    output.write(&names.uki(), &uki)?;
+
+    progress.0.stage(Stage::Disk);
+    let source_date = date.seconds;
+    disk_image::write(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
+    progress.0.stage(Stage::Digest);
+    let manifest = manifest::write_manifest(recipe, lock, usr.root_hash, &names, &output)?;
+    output.publish(&names)?;
+    Ok(Built { manifest })
+}
+
+/// Returns the versions that indices carry, as the packages' own tools would write them.
+fn tools(lock: &Lock) -> system::ToolVersions {
+    let version = |name: &str| {
+        let name = name.parse().ok();
+        let package = name.and_then(|name: PackageName| lock.packages.get(&name));
+        package.map(|package| package.version.to_string()).unwrap_or_default()
+    };
+    system::ToolVersions { libc_bin: version("libc-bin"), udev: version("udev") }
+}
+
+/// Lets worker threads report; every [`Progress`] is `Sync`.
+struct Shared<'a>(&'a dyn Progress);
+
+/// What identifiers and salts are derived from: the release's name and its exact packages.
+#[derive(Debug)]
+pub(crate) struct Seed(Sha256Digest);
+
+impl Seed {
+    fn new(recipe: &Recipe, lock: &Lock) -> Self {
+        let text = format!("flagstone seed 1\n{}\n{}", recipe.image, lock.render());
+        Self(Sha256Digest::of(text.as_bytes()))
+    }
+
+    /// Returns 32 bytes for one purpose.
+    pub(crate) fn digest(&self, purpose: &str) -> Sha256Digest {
+        let mut hasher = Sha256Hasher::new();
+        hasher.update(self.0.as_bytes());
+        hasher.update(purpose.as_bytes());
+        hasher.finish()
+    }
+
+    /// Returns a UUID for one purpose: version 8, whose bits are free for their maker (RFC 9562,
+    /// 5.8).
+    pub(crate) fn uuid(&self, purpose: &str) -> [u8; 16] {
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&self.digest(purpose).as_bytes()[..16]);
+        uuid[6] = uuid[6] & 0x0f | 0x80;
+        uuid[8] = uuid[8] & 0x3f | 0x80;
+        uuid
+    }
+}

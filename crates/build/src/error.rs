@@ -1,0 +1,181 @@
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
+use flagstone_debian::{ArchiveError, DebError, GrammarError, ResolveError};
+use flagstone_disk::{DiskError, FatError};
+use flagstone_fetch::FetchError;
+use flagstone_image::{ErofsError, VerityError};
+use flagstone_index::IndexError;
+use flagstone_recipe::StaleLock;
+use flagstone_rootfs::RootfsError;
+use flagstone_tree::TreeError;
+
+/// Why a lock could not be made, or an image not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The archives cannot be read or trusted.
+    #[error("failed to read the package archives")]
+    Archive(#[source] Box<ArchiveError>),
+    /// No set of packages satisfies the recipe.
+    #[error("failed to choose packages")]
+    Resolve(#[source] Box<ResolveError>),
+    /// The recipe names no suite.
+    #[error("the recipe names no suite to take packages from")]
+    NoSuites,
+    /// A word of the archives cannot stand in a lock.
+    #[error("the archives use {0:?}, which cannot stand in a lock")]
+    Word(String),
+    /// The lock was made for another recipe.
+    #[error("the lock does not belong to the recipe")]
+    Stale(#[source] StaleLock),
+    /// A package cannot be had.
+    #[error("failed to fetch the packages")]
+    Fetch(#[source] Box<FetchError>),
+    /// A package was not fetched before the build.
+    #[error("the package {package} is not in the cache any more")]
+    NotCached {
+        /// Its name.
+        package: String,
+    },
+    /// A package is malformed.
+    #[error("failed to unpack the package {package}")]
+    Package {
+        /// Its name.
+        package: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<DebError>,
+    },
+    /// A package's relations are malformed.
+    #[error("failed to read the field Replaces of the package {package}")]
+    Relation {
+        /// Its name.
+        package: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<GrammarError>,
+    },
+    /// An archive holds another package than its place says.
+    #[error("expected the package {expected}, found {actual}")]
+    OtherPackage {
+        /// What the lock says.
+        expected: String,
+        /// What the package says.
+        actual: String,
+    },
+    /// The tree cannot be made.
+    #[error("failed to make the root file system")]
+    Rootfs(#[source] Box<RootfsError>),
+    /// The tree cannot be edited.
+    #[error("failed to edit the root file system")]
+    Tree(#[from] TreeError),
+    /// An index over the tree cannot be made.
+    #[error("failed to index the root file system")]
+    Index(#[source] IndexError),
+    /// No package brings a kernel.
+    #[error("the image has no kernel: none of its packages brings boot/vmlinuz-*")]
+    NoKernel,
+    /// No package brings the boot loader.
+    #[error("the image has no boot loader: no package brings {path}")]
+    NoLoader {
+        /// Where it should be.
+        path: String,
+        /// Why it was not found.
+        #[source]
+        source: TreeError,
+    },
+    /// The initrd cannot be assembled.
+    #[error("failed to assemble the initrd")]
+    Initrd(#[source] InitrdError),
+    /// The initrd cannot be packed.
+    #[error("failed to pack the initrd")]
+    Cpio(#[source] CpioError),
+    /// The initrd cannot be compressed.
+    #[error("failed to compress the initrd")]
+    Compress(#[source] io::Error),
+    /// A variable of os-release breaks its rules.
+    #[error("failed to write os-release")]
+    OsRelease(#[from] OsReleaseError),
+    /// The command line breaks its rules.
+    #[error("failed to make the kernel command line")]
+    Cmdline(#[source] CmdlineError),
+    /// The unified kernel image cannot be made.
+    #[error("failed to make the kernel image")]
+    Uki(#[source] UkiError),
+    /// The usr image cannot be written.
+    #[error("failed to write the usr image")]
+    Erofs(#[source] ErofsError),
+    /// The hash tree cannot be written.
+    #[error("failed to write the usr image's hash tree")]
+    Verity(#[source] VerityError),
+    /// The disk cannot be planned or written.
+    #[error("failed to write the disk image")]
+    Disk(#[source] DiskError),
+    /// The EFI system partition cannot be made.
+    #[error("failed to make the EFI system partition")]
+    Esp(#[source] FatError),
+    /// A second kernel image would not fit.
+    #[error("the EFI system partition has no room for a second kernel image, which updates need")]
+    EspTwice(#[source] FatError),
+    /// The manifest cannot be rendered.
+    #[error("failed to render the manifest")]
+    Manifest(#[source] serde_json::Error),
+    /// An artefact is there already.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A file or folder cannot be written.
+    #[error("failed to write {}", path.display())]
+    Write {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The thread pool cannot be made.
+    #[error("failed to start worker threads")]
+    Threads(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl BuildError {
+    /// Returns what the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Archive(source) => source.hint(),
+            Self::Resolve(source) => source.hint(),
+            Self::Fetch(source) => source.hint(),
+            Self::Stale(source) => source.hint(),
+            Self::Rootfs(source) => source.hint(),
+            Self::Initrd(source) => source.hint(),
+            Self::Index(source) => source.hint(),
+            Self::Disk(source) => source.hint(),
+            Self::NoKernel => {
+                Some("name a kernel's package under [kernel] in the recipe".to_owned())
+            }
+            Self::NoLoader { .. } => {
+                Some("add systemd-boot-efi to the recipe's packages".to_owned())
+            }
+            Self::EspTwice(_) => Some("make `esp` larger under [disk] in the recipe".to_owned()),
+            Self::NotCached { .. } => Some("run the command again".to_owned()),
+            Self::Exists { .. } => {
+                Some("add --force to replace it, or choose another folder with --out".to_owned())
+            }
+            Self::Write { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some("make room, or choose a folder on another disk with --out".to_owned())
+                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("choose a folder that you may write to with --out".to_owned())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+
+use flagstone_artifact::{ArtifactRecord, DigestReader, Manifest, PackageRecord, Sha256Digest};
+use flagstone_recipe::{Lock, Recipe};
+use rayon::prelude::*;
+
+use crate::BuildError;
+use crate::output::{Names, Output, SUMS};
+
+/// The format of the manifest.
+const MANIFEST_VERSION: u32 = 1;
+
+/// Digests the artefacts and writes the manifest and the list of digests.
+pub(crate) fn write_manifest(
+    recipe: &Recipe,
+    lock: &Lock,
+    root_hash: Sha256Digest,
+    names: &Names,
+    output: &Output,
+) -> Result<Manifest, BuildError> {
+    // The disk takes the longest, so it starts first.
+    let files = [names.raw(), names.usr(), names.verity(), names.uki()];
+    let artifacts: BTreeMap<String, ArtifactRecord> = files
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|name| record(&name, output).map(|record| (name, record)))
+        .collect::<Result<_, _>>()?;
+    let manifest = Manifest {
+        manifest_version: MANIFEST_VERSION,
+        flagstone_version: env!("CARGO_PKG_VERSION").to_owned(),
+        id: recipe.image.id.clone(),
+        version: recipe.image.version.clone(),
+        architecture: recipe.image.architecture,
+        source_date: lock.date.unix_seconds(),
+        root_hash,
+        artifacts,
+        packages: packages(lock),
+    };
+    let mut text = serde_json::to_string_pretty(&manifest).map_err(BuildError::Manifest)?;
+    text.push('\n');
+    output.write(&names.manifest(), text.as_bytes())?;
+    let mut sums: BTreeMap<String, Sha256Digest> =
+        manifest.artifacts.iter().map(|(name, record)| (name.clone(), record.sha256)).collect();
+    sums.insert(names.manifest(), Sha256Digest::of(text.as_bytes()));
+    let mut list = String::new();
+    for (name, digest) in sums {
+        let _ = writeln!(list, "{digest}  {name}");
+    }
+    output.write(SUMS, list.as_bytes())?;
+    Ok(manifest)
+}
+
+fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
+    let path = output.path(name);
+    let digest = || {
+        let mut reader = DigestReader::new(File::open(&path)?);
+        io::copy(&mut reader, &mut io::sink())?;
+        Ok(reader.finish())
+    };
+    let (size, sha256) =
+        digest().map_err(|source| BuildError::Write { path: path.clone(), source })?;
+    Ok(ArtifactRecord { size, sha256 })
+}
+
+fn packages(lock: &Lock) -> BTreeMap<String, PackageRecord> {
+    let record = |package: &flagstone_recipe::LockedPackage| PackageRecord {
+        version: package.version.to_string(),
+        architecture: package.architecture.to_string(),
+        sha256: package.sha256,
+    };
+    lock.packages.iter().map(|(name, package)| (name.to_string(), record(package))).collect()
+}

@@ -1,0 +1,122 @@
+use std::num::NonZeroUsize;
+
+use bytes::Bytes;
+use flagstone_debian::{ArchiveKind, Deb, DebVersion, Mirrors, Relation};
+use flagstone_fetch::{Cache, Fetcher, Request};
+use flagstone_recipe::{Archive, Lock, LockedPackage, PackageName};
+use flagstone_rootfs::{PackageArchive, Replaces};
+use rayon::prelude::*;
+
+use crate::{BuildError, Progress, Stage};
+
+/// The content of all packages of a lock.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    pub(crate) archives: Vec<PackageArchive>,
+    pub(crate) replaces: Vec<Replaces>,
+}
+
+/// Returns how many packages of a lock are not in the cache, and their bytes.
+pub fn missing_packages(cache: &Cache, lock: &Lock) -> (usize, u64) {
+    let missing = lock.packages.values().filter(|p| cache.find(&p.sha256, p.size).is_none());
+    missing.fold((0, 0), |(count, bytes), package| (count + 1, bytes + package.size))
+}
+
+/// Brings every package of a lock into the cache.
+///
+/// # Errors
+/// [`BuildError::Fetch`] for the first that cannot be had as it was locked.
+pub fn fetch_packages(
+    fetcher: &Fetcher,
+    mirrors: &Mirrors,
+    lock: &Lock,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<(), BuildError> {
+    progress.stage(Stage::Fetch);
+    let mut requests = Vec::with_capacity(lock.packages.len());
+    for (name, package) in &lock.packages {
+        let kind = match package.archive {
+            Archive::Main => ArchiveKind::Main,
+            Archive::Security => ArchiveKind::Security,
+        };
+        let urls = mirrors
+            .locate(kind, package.path.as_str())
+            .map_err(|e| BuildError::Fetch(Box::new(e)))?;
+        requests.push(Request {
+            name: format!("{name} {}", package.version),
+            urls,
+            size: package.size,
+            sha256: package.sha256,
+        });
+    }
+    fetcher
+        .fetch_all(&requests, jobs, progress)
+        .map(drop)
+        .map_err(|e| BuildError::Fetch(Box::new(e)))
+}
+
+/// Decompresses all packages of a lock, the largest first, as wide as the thread pool is.
+pub(crate) fn unpack(cache: &Cache, lock: &Lock) -> Result<Unpacked, BuildError> {
+    let mut by_size: Vec<(&PackageName, &LockedPackage)> = lock.packages.iter().collect();
+    by_size.sort_by_key(|(name, package)| (std::cmp::Reverse(package.size), *name));
+    let unpacked: Vec<(PackageArchive, Vec<Replaces>)> = by_size
+        .par_iter()
+        .with_max_len(1)
+        .map(|(name, package)| unpack_one(cache, lock, name, package))
+        .collect::<Result<_, _>>()?;
+    let (archives, replaces): (Vec<_>, Vec<_>) = unpacked.into_iter().unzip();
+    Ok(Unpacked { archives, replaces: replaces.into_iter().flatten().collect() })
+}
+
+fn unpack_one(
+    cache: &Cache,
+    lock: &Lock,
+    name: &PackageName,
+    package: &LockedPackage,
+) -> Result<(PackageArchive, Vec<Replaces>), BuildError> {
+    let data = cache
+        .read(&package.sha256, package.size)
+        .map_err(|e| BuildError::Fetch(Box::new(e)))?
+        .ok_or_else(|| BuildError::NotCached { package: name.to_string() })?;
+    let error =
+        |source| BuildError::Package { package: name.to_string(), source: Box::new(source) };
+    let deb = Deb::parse(&data).map_err(error)?;
+    let control = deb.control();
+    if control.package.as_str() != name.as_str() {
+        return Err(BuildError::OtherPackage {
+            expected: name.to_string(),
+            actual: control.package.to_string(),
+        });
+    }
+    let replaces = replaced(&deb, name, lock)?;
+    let data_tar: Bytes = deb.data_tar().map_err(error)?;
+    let conffiles = control.conffiles.clone();
+    Ok((PackageArchive { name: name.to_string(), data_tar, conffiles }, replaces))
+}
+
+/// Returns which packages of the lock this one may take files from.
+fn replaced(deb: &Deb, name: &PackageName, lock: &Lock) -> Result<Vec<Replaces>, BuildError> {
+    let Some(field) = deb.control().stanza().get("Replaces").map(str::to_owned) else {
+        return Ok(Vec::new());
+    };
+    let relations = Relation::parse_list(&field).map_err(|source| BuildError::Relation {
+        package: name.to_string(),
+        source: Box::new(source),
+    })?;
+    let replaces = relations.iter().filter(|relation| applies(relation, lock));
+    Ok(replaces
+        .map(|relation| Replaces { package: name.to_string(), replaced: relation.name.to_string() })
+        .collect())
+}
+
+/// Tells whether a relation is about a package of the lock in the version that is locked.
+fn applies(relation: &Relation, lock: &Lock) -> bool {
+    let Ok(name) = relation.name.as_str().parse::<PackageName>() else { return false };
+    let Some(locked) = lock.packages.get(&name) else { return false };
+    match (&relation.constraint, locked.version.as_str().parse::<DebVersion>()) {
+        (None, _) => true,
+        (Some(constraint), Ok(version)) => constraint.allows(&version),
+        (Some(_), Err(_)) => false,
+    }
+}

@@ -1,0 +1,59 @@
+use std::fmt;
+
+/// A step of a build, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Reading what the archives offer.
+    Index,
+    /// Choosing packages.
+    Resolve,
+    /// Fetching packages.
+    Fetch,
+    /// Decompressing packages.
+    Unpack,
+    /// Merging packages into one tree.
+    Merge,
+    /// Doing what maintainer scripts would have done.
+    Finish,
+    /// Writing /usr and its hash tree, and the initrd beside it.
+    Image,
+    /// Making the kernel image.
+    Uki,
+    /// Writing the disk.
+    Disk,
+    /// Taking the artefacts' digests.
+    Digest,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Index => "reading the package indices",
+            Self::Resolve => "choosing packages",
+            Self::Fetch => "fetching packages",
+            Self::Unpack => "unpacking packages",
+            Self::Merge => "merging packages",
+            Self::Finish => "finishing the system",
+            Self::Image => "writing /usr, its hash tree and the initrd",
+            Self::Uki => "making the kernel image",
+            Self::Disk => "writing the disk",
+            Self::Digest => "taking digests",
+        })
+    }
+}
+
+/// Hears what a build does.
+pub trait Progress: flagstone_fetch::Progress {
+    /// A step begins; the one before has ended.
+    fn stage(&self, stage: Stage) {
+        let _ = stage;
+    }
+
+    /// Something that a person may want to know, and that stops nothing.
+    fn note(&self, text: &str) {
+        let _ = text;
+    }
+}
+
+/// Hears nothing.
+impl Progress for () {}

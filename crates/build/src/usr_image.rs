@@ -1,0 +1,44 @@
+use std::io::{BufWriter, Write};
+
+use flagstone_artifact::Sha256Digest;
+use flagstone_image::erofs::{self, Options};
+use flagstone_image::verity::{HashTree, Parameters, VerityWriter};
+use flagstone_tree::{Mtime, Tree};
+
+use crate::output::{Names, Output};
+use crate::{BuildError, build::Seed};
+
+/// The label of the file system in /usr; the partition's label names the release.
+const LABEL: &str = "usr";
+
+/// A usr image on the disk, with what protects it.
+#[derive(Debug)]
+pub(crate) struct UsrImage {
+    pub(crate) root_hash: Sha256Digest,
+    pub(crate) image_bytes: u64,
+    pub(crate) tree_bytes: u64,
+}
+
+/// Writes /usr and its hash tree, which is computed while the image goes by.
+pub(crate) fn write_usr(
+    usr: &Tree,
+    date: Mtime,
+    seed: &Seed,
+    names: &Names,
+    output: &Output,
+) -> Result<UsrImage, BuildError> {
+    let write_error = |source| BuildError::Write { path: output.path(&names.usr()), source };
+    let options =
+        Options { build_time: date, uuid: seed.uuid("usr file system"), label: LABEL.to_owned() };
+    let parameters = Parameters::new(*seed.digest("verity salt").as_bytes(), seed.uuid("verity"))
+        .map_err(BuildError::Verity)?;
+    let file = BufWriter::with_capacity(1 << 20, output.create(&names.usr())?);
+    let mut writer = VerityWriter::new(file, parameters);
+    erofs::write(usr, &options, &mut writer).map_err(BuildError::Erofs)?;
+    let (mut file, HashTree { root_hash, bytes, .. }) =
+        writer.finish().map_err(BuildError::Verity)?;
+    file.flush().map_err(write_error)?;
+    let image_bytes = file.get_ref().metadata().map_err(write_error)?.len();
+    output.write(&names.verity(), &bytes)?;
+    Ok(UsrImage { root_hash, image_bytes, tree_bytes: bytes.len() as u64 })
+}

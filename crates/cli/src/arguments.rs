@@ -1,0 +1,46 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::{build::Build, lock::Lock};
+
+/// The recipe that is meant where none is named.
+pub(crate) const DEFAULT_RECIPE: &str = "base";
+
+/// Turns a recipe into an immutable, verified Linux system: disk image, kernel image, /usr image.
+#[derive(Debug, Parser)]
+#[command(name = "flagstone", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build the artefacts of a recipe, from exactly the packages that its lock names
+    Build(Build),
+    /// Choose the packages of a recipe, and write down which they are
+    Lock(Lock),
+}
+
+/// Which recipe, and where its packages come from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SourceArguments {
+    /// Base URL of a Debian mirror's main archive [default: $FLAGSTONE_MIRROR, then the
+    /// configuration file, then this machine's own apt sources]
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+
+    /// Use what is in the cache, and open no connection
+    #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// Number of threads and of downloads at once [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// Folder of the cache [default: flagstone in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}

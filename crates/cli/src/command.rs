@@ -1,0 +1,5 @@
+//! The subcommands.
+
+pub(crate) mod build;
+pub(crate) mod lock;
+pub(crate) mod locking;

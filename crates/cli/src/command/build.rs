@@ -1,0 +1,99 @@
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use flagstone_artifact::Manifest;
+use flagstone_build::{BuildRequest, Existing, Names, build, fetch_packages, missing_packages};
+use flagstone_recipe::{DiskReader, Recipe, lock_path};
+
+use super::locking;
+use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
+use crate::progress::{Reporter, megabytes};
+use crate::report;
+use crate::sources::Sources;
+
+/// Arguments of `flagstone build`.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Path of a recipe, or the name of a shipped one
+    #[arg(default_value = DEFAULT_RECIPE)]
+    recipe: String,
+
+    /// Folder of the artefacts
+    #[arg(short, long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+
+    /// Replace artefacts of an earlier build
+    #[arg(short, long)]
+    force: bool,
+
+    /// Print the manifest
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    sources: SourceArguments,
+}
+
+impl Build {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let start = Instant::now();
+        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
+        let manifest = build_recipe(&self.recipe, &self.out, existing, &self.sources)?;
+        if self.json {
+            serde_json::to_writer_pretty(std::io::stdout(), &manifest)?;
+            writeln!(std::io::stdout())?;
+        }
+        report::say(&format!("built in {:.1} s:", start.elapsed().as_secs_f64()));
+        for (name, artifact) in &manifest.artifacts {
+            let path = self.out.join(name);
+            report::say(&format!("  {:<44} {:>10}", path.display(), megabytes(artifact.size)));
+        }
+        report::say(&format!("root hash {}", manifest.root_hash));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Builds a recipe from its lock, making the lock first if there is none.
+pub(crate) fn build_recipe(
+    reference: &str,
+    out: &Path,
+    existing: Existing,
+    arguments: &SourceArguments,
+) -> Result<Manifest> {
+    let recipe = Recipe::load(reference, &DiskReader)?;
+    let sources = Sources::find(arguments)?;
+    let progress = Reporter::new();
+    let path = lock_path(reference);
+    let lock = if let Some(lock) = locking::read(&path)? {
+        lock
+    } else {
+        report::say(&format!("there is no lock {} yet: making it", path.display()));
+        let moves = locking::moves(None);
+        let lock = locking::make(&recipe, None, moves, &sources, &progress)?;
+        locking::write(&path, &lock)?;
+        lock
+    };
+    let names = Names::new(&recipe.image);
+    let request = BuildRequest {
+        recipe: &recipe,
+        lock: &lock,
+        cache: sources.fetcher.cache(),
+        out,
+        existing,
+        jobs: sources.jobs,
+    };
+    request.check()?;
+    let (missing, bytes) = missing_packages(sources.fetcher.cache(), &lock);
+    if missing > 0 {
+        progress.expect_bytes(bytes);
+        fetch_packages(&sources.fetcher, &sources.mirrors, &lock, sources.jobs, &progress)?;
+    }
+    let built = build(&request, &progress)?;
+    progress.finish();
+    debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));
+    Ok(built.manifest)
+}

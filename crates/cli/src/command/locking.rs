@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use flagstone_build::{LockRequest, Moves, make_lock};
+use flagstone_debian::Keyring;
+use flagstone_recipe::{Lock, PackageName, Recipe};
+
+use crate::progress::Reporter;
+use crate::sources::{self, Sources};
+
+/// A lock has a line of about 200 bytes a package; no recipe comes near this.
+const LOCK_MAX: u64 = 64 << 20;
+
+/// Reads the lock at a path, if there is one.
+pub(crate) fn read(path: &Path) -> Result<Option<Lock>> {
+    let shown = path.display().to_string();
+    let text = match fs::metadata(path) {
+        Ok(metadata) if metadata.len() > LOCK_MAX => {
+            anyhow::bail!("{shown} is too large to be a lock");
+        }
+        Ok(_) => fs::read(path).with_context(|| format!("failed to read {shown}"))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("failed to read {shown}")),
+    };
+    Ok(Some(Lock::parse(&shown, &text)?))
+}
+
+/// Resolves a recipe.
+pub(crate) fn make(
+    recipe: &Recipe,
+    old: Option<&Lock>,
+    moves: Moves,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<Lock> {
+    let request = LockRequest {
+        recipe,
+        old,
+        moves,
+        mirrors: &sources.mirrors,
+        keyring: &Keyring::debian(),
+        now: sources::now(),
+    };
+    let lock = make_lock(&sources.fetcher, &request, progress)?;
+    progress.finish();
+    Ok(lock)
+}
+
+/// Writes a lock whole, or leaves the old one as it was.
+pub(crate) fn write(path: &Path, lock: &Lock) -> Result<()> {
+    let shown = path.display();
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".flagstone-").tempfile_in(dir)?;
+        file.write_all(lock.render().as_bytes())?;
+        file.as_file().sync_all()?;
+        // A temporary file is private; a lock is as readable as any file of the user's.
+        let mode = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        file.as_file().set_permissions(mode)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().with_context(|| format!("failed to write {shown}"))
+}
+
+/// Turns the words after `--update` into what may move.
+pub(crate) fn moves(update: Option<&[PackageName]>) -> Moves {
+    match update {
+        None => Moves::Needed,
+        Some([]) => Moves::All,
+        Some(names) => Moves::Only(names.iter().cloned().collect::<BTreeSet<_>>()),
+    }
+}

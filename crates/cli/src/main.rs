@@ -1,0 +1,27 @@
+//! The program `flagstone`: arguments, progress, reports.
+//!
+//! Data goes to standard output, all else to standard error. Exit codes: 0 success, 1 failure, 2
+//! wrong usage. One file a subcommand below `command`; each turns its arguments into the types of
+//! the libraries and does nothing that they could do.
+
+mod arguments;
+mod command;
+mod progress;
+mod report;
+mod sources;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    let result = match &arguments.command {
+        arguments::Command::Build(command) => command.run(),
+        arguments::Command::Lock(command) => command.run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => report::failure(&error),
+    }
+}

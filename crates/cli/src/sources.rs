@@ -1,0 +1,121 @@
+use std::env;
+use std::fs;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Error, Result};
+use flagstone_debian::{Mirrors, read_sources};
+use flagstone_fetch::{AnyTransport, Cache, Fetcher, HttpTransport, Url};
+use serde::Deserialize;
+
+use crate::arguments::SourceArguments;
+use crate::report::Hinted;
+
+/// The variable that names the mirror.
+const MIRROR_VARIABLE: &str = "FLAGSTONE_MIRROR";
+
+/// `flagstone/config.toml` in the user's configuration folder.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    /// Base URL of the main archive.
+    mirror: Option<String>,
+    /// Base URL of the security archive, where it is not beside the main one.
+    security_mirror: Option<String>,
+}
+
+/// Cache, mirrors and threads, as arguments, environment and files say.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) mirrors: Mirrors,
+    pub(crate) jobs: NonZeroUsize,
+}
+
+impl Sources {
+    pub(crate) fn find(arguments: &SourceArguments) -> Result<Self> {
+        let cache = Cache::open(cache_dir(arguments)?)?;
+        let fetcher = if arguments.offline {
+            Fetcher::offline(cache)
+        } else {
+            let http = HttpTransport::with_proxy_from_environment();
+            Fetcher::new(cache, Arc::new(AnyTransport::new(http)))
+        };
+        let one = NonZeroUsize::MIN;
+        let jobs = arguments.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(one);
+        Ok(Self { fetcher, mirrors: mirrors(arguments)?, jobs })
+    }
+}
+
+/// Returns the time, in seconds since 1970-01-01 UTC.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn cache_dir(arguments: &SourceArguments) -> Result<PathBuf> {
+    if let Some(dir) = &arguments.cache_dir {
+        return Ok(dir.clone());
+    }
+    let dir = user_dir("XDG_CACHE_HOME", ".cache").ok_or_else(|| {
+        Hinted::new("there is no folder for the cache", "set HOME, or name one with --cache-dir")
+    })?;
+    Ok(dir.join("flagstone"))
+}
+
+/// Returns one of the user's folders (XDG Base Directory Specification).
+fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let named = env::var_os(variable).map(PathBuf::from).filter(absolute);
+    named
+        .or_else(|| Some(env::var_os("HOME").map(PathBuf::from).filter(absolute)?.join(below_home)))
+}
+
+fn mirrors(arguments: &SourceArguments) -> Result<Mirrors> {
+    if let Some(url) = &arguments.mirror {
+        return Ok(Mirrors::beside(mirror_url(url, "--mirror")?));
+    }
+    if let Some(url) = env::var(MIRROR_VARIABLE).ok().filter(|url| !url.is_empty()) {
+        return Ok(Mirrors::beside(mirror_url(&url, MIRROR_VARIABLE)?));
+    }
+    if let Some(dir) = user_dir("XDG_CONFIG_HOME", ".config") {
+        let path = dir.join("flagstone/config.toml");
+        if let Some(mirrors) = configured(&path)? {
+            return Ok(mirrors);
+        }
+    }
+    let entries = read_sources(Path::new("/")).map_err(|(path, source)| {
+        Error::new(source).context(format!("failed to read {}", path.display()))
+    })?;
+    let mirrors = Mirrors::from_sources(&entries);
+    if mirrors.main.is_empty() && !arguments.offline {
+        let hint = format!("name one with --mirror, or set {MIRROR_VARIABLE}");
+        return Err(Hinted::new("no Debian mirror is known on this machine", hint).into());
+    }
+    Ok(mirrors)
+}
+
+fn configured(path: &Path) -> Result<Option<Mirrors>> {
+    let shown = path.display();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("failed to read {shown}")),
+    };
+    let file: Configuration =
+        toml::from_str(&text).with_context(|| format!("failed to understand {shown}"))?;
+    let Some(main) = file.mirror else { return Ok(None) };
+    let mut mirrors = Mirrors::beside(mirror_url(&main, &shown.to_string())?);
+    if let Some(security) = file.security_mirror {
+        mirrors.security = vec![mirror_url(&security, &shown.to_string())?];
+    }
+    Ok(Some(mirrors))
+}
+
+fn mirror_url(text: &str, named_by: &str) -> Result<Url> {
+    text.parse().with_context(|| format!("{named_by} does not name a mirror"))
+}
