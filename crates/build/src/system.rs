@@ -124,8 +124,8 @@ fn machine(architecture: Architecture) -> ElfMachine {
 /// Returns the version of the kernel whose image the tree holds.
 fn kernel_version(tree: &Tree) -> Option<String> {
     let (_, boot) = tree.resolve("boot").ok()?;
-    let names = tree.inode(boot).children()?.keys().map(ToString::to_string);
-    names.filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned)).next()
+    let mut names = tree.inode(boot).children()?.keys().map(ToString::to_string);
+    names.find_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned))
 }
 
 fn finish_input(recipe: &Recipe, release: &OsRelease, date: Mtime) -> FinishInput {

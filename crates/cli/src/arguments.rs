@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{build::Build, lock::Lock};
+use crate::command::{build::Build, lock::Lock, run::Run};
 
 /// The recipe that is meant where none is named.
 pub(crate) const DEFAULT_RECIPE: &str = "base";
@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Build(Build),
     /// Choose the packages of a recipe, and write down which they are
     Lock(Lock),
+    /// Boot a recipe's image, or any disk image, in QEMU, without changing it
+    Run(Run),
 }
 
 /// Which recipe, and where its packages come from.

@@ -3,3 +3,4 @@
 pub(crate) mod build;
 pub(crate) mod lock;
 pub(crate) mod locking;
+pub(crate) mod run;

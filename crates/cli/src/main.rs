@@ -6,6 +6,7 @@
 
 mod arguments;
 mod command;
+mod machine;
 mod progress;
 mod report;
 mod sources;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         arguments::Command::Build(command) => command.run(),
         arguments::Command::Lock(command) => command.run(),
+        arguments::Command::Run(command) => command.run(),
     };
     match result {
         Ok(code) => code,

@@ -1,0 +1,134 @@
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use flagstone_artifact::Architecture;
+use flagstone_build::{Existing, Names};
+use flagstone_recipe::{DiskReader, Recipe};
+
+use super::build::build_recipe;
+use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
+use crate::machine::Machine;
+use crate::report::{self, Hinted};
+
+/// Arguments of `flagstone run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A disk image (`*.raw`), the path of a recipe, or the name of a shipped one; a recipe is
+    /// built first
+    #[arg(default_value = DEFAULT_RECIPE)]
+    target: String,
+
+    /// Folder of the artefacts, where a recipe is named
+    #[arg(short, long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+
+    /// Memory of the machine, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    memory: u32,
+
+    /// Size of the machine's disk, which lies over the image
+    #[arg(long, value_name = "SIZE", default_value = "8G")]
+    disk_size: String,
+
+    /// Keep the machine's disk and firmware variables in this folder, and go on with them
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Give the system a credential; a value that starts with @ names a file
+    #[arg(long = "credential", value_name = "NAME=VALUE", value_parser = credential)]
+    credentials: Vec<(String, String)>,
+
+    /// Ask for a log-in on the console instead of logging root in
+    #[arg(long)]
+    no_autologin: bool,
+
+    /// Port of this machine that leads to the system's ssh
+    #[arg(long, value_name = "PORT")]
+    ssh_port: Option<u16>,
+
+    #[command(flatten)]
+    sources: SourceArguments,
+
+    /// Further arguments for QEMU
+    #[arg(last = true, value_name = "QEMU ARGUMENTS")]
+    extra: Vec<OsString>,
+}
+
+impl Run {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let (image, architecture) = self.image()?;
+        let temporary;
+        let state = if let Some(dir) = &self.state {
+            fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
+            dir.as_path()
+        } else {
+            temporary = tempfile::Builder::new().prefix("flagstone-").tempdir()?;
+            temporary.path()
+        };
+        report::say(&format!("booting {}; Ctrl-A X ends the machine", image.display()));
+        let machine = Machine {
+            architecture,
+            image: &image,
+            state,
+            memory_mib: self.memory,
+            disk_size: &self.disk_size,
+            credentials: &self.credentials()?,
+            ssh_port: self.ssh_port,
+            extra: &self.extra,
+        };
+        let status = machine.run()?;
+        if !status.success() {
+            anyhow::bail!("QEMU ended with {status}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Finds the image, building it first where a recipe is named.
+    fn image(&self) -> Result<(PathBuf, Architecture)> {
+        let path = Path::new(&self.target);
+        if path.extension().is_some_and(|extension| extension == "raw") {
+            if !path.is_file() {
+                let hint = "name an image that is there, or a recipe";
+                return Err(Hinted::new(format!("there is no {}", path.display()), hint).into());
+            }
+            // The name says the architecture (UAPI version format); other names are taken as x86-64.
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let arm = stem.ends_with(&format!("_{}", Architecture::Arm64));
+            let architecture = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
+            return Ok((path.to_owned(), architecture));
+        }
+        build_recipe(&self.target, &self.out, Existing::Replace, &self.sources)?;
+        let recipe = Recipe::load(&self.target, &DiskReader)?;
+        let name = Names::new(&recipe.image).raw();
+        Ok((self.out.join(name), recipe.image.architecture))
+    }
+
+    fn credentials(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut all = Vec::new();
+        if !self.no_autologin {
+            all.push(("agetty.autologin".to_owned(), b"root".to_vec()));
+            all.push(("login.noauth".to_owned(), b"yes".to_vec()));
+        }
+        for (name, value) in &self.credentials {
+            let value = match value.strip_prefix('@') {
+                Some(path) => fs::read(path).with_context(|| format!("failed to read {path}"))?,
+                None => value.clone().into_bytes(),
+            };
+            all.push((name.clone(), value));
+        }
+        Ok(all)
+    }
+}
+
+fn credential(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-@".contains(&b);
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err("a credential's name has letters, digits, \".\", \"_\", \"-\" and \"@\"".into());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,230 @@
+//! A virtual machine: QEMU with UEFI firmware and a disk that is never changed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use flagstone_artifact::Architecture;
+
+use crate::report::Hinted;
+
+/// How long KVM may take to start and stop a machine without a guest.
+const KVM_PROBE: Duration = Duration::from_secs(5);
+
+/// What to boot, and how.
+#[derive(Debug)]
+pub(crate) struct Machine<'a> {
+    pub(crate) architecture: Architecture,
+    /// The disk image; read only.
+    pub(crate) image: &'a Path,
+    /// Where the machine's own changes are kept: its disk and firmware variables.
+    pub(crate) state: &'a Path,
+    pub(crate) memory_mib: u32,
+    pub(crate) disk_size: &'a str,
+    /// System credentials (systemd.system-credentials(7)), as name and value.
+    pub(crate) credentials: &'a [(String, Vec<u8>)],
+    /// A port of this machine that leads to the guest's ssh.
+    pub(crate) ssh_port: Option<u16>,
+    /// More arguments for QEMU.
+    pub(crate) extra: &'a [OsString],
+}
+
+/// Firmware code and the variables it starts with.
+struct Firmware {
+    code: PathBuf,
+    variables: PathBuf,
+}
+
+impl Machine<'_> {
+    /// Boots, with the serial console on this terminal, until the machine powers off.
+    pub(crate) fn run(&self) -> Result<ExitStatus> {
+        let emulator = emulator(self.architecture)?;
+        let firmware = firmware(self.architecture)?;
+        let disk = self.prepare_disk()?;
+        let variables = self.state.join("firmware-variables.fd");
+        if !variables.exists() {
+            fs::copy(&firmware.variables, &variables)
+                .with_context(|| format!("failed to write {}", variables.display()))?;
+        }
+        let mut command = Command::new(&emulator);
+        command.args(["-nodefaults", "-nographic", "-serial", "mon:stdio", "-smp", "2"]);
+        command.args(["-m", &self.memory_mib.to_string()]);
+        self.add_processor(&emulator, &mut command);
+        command.arg("-drive").arg(drive("if=pflash,format=raw,readonly=on", &firmware.code));
+        command.arg("-drive").arg(drive("if=pflash,format=raw", &variables));
+        command.arg("-drive").arg(drive("if=virtio,format=qcow2,cache=unsafe", &disk));
+        command.args(["-device", "virtio-rng-pci"]);
+        let forward = self.ssh_port.map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-:22"));
+        command.arg("-nic").arg(format!("user,model=virtio{}", forward.unwrap_or_default()));
+        for (name, value) in self.credentials {
+            let path = self.credential_file(name, value)?;
+            command.arg("-smbios").arg(drive_path("type=11,path=", &path));
+        }
+        command.args(self.extra);
+        command.status().with_context(|| format!("failed to start {}", emulator.display()))
+    }
+
+    /// Makes a disk on top of the image, larger, so that ROOT has something to grow into.
+    fn prepare_disk(&self) -> Result<PathBuf> {
+        let disk = self.state.join("disk.qcow2");
+        if disk.exists() {
+            return Ok(disk);
+        }
+        let image = self.image.canonicalize();
+        let image = image.with_context(|| format!("failed to find {}", self.image.display()))?;
+        let qemu_img = find_program("qemu-img").ok_or_else(|| missing("qemu-img"))?;
+        let output = Command::new(qemu_img)
+            .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
+            .args([image.as_os_str(), disk.as_os_str(), OsStr::new(self.disk_size)])
+            .output()
+            .context("failed to start qemu-img")?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            anyhow::bail!("failed to make the machine's disk: {}", words.trim());
+        }
+        Ok(disk)
+    }
+
+    fn add_processor(&self, emulator: &Path, command: &mut Command) {
+        match self.architecture {
+            Architecture::X86_64 => command.args(["-M", "q35"]),
+            Architecture::Arm64 => command.args(["-M", "virt"]),
+        };
+        if self.architecture.name().replace('-', "_") == std::env::consts::ARCH
+            && kvm_works(emulator)
+        {
+            command.args(["-accel", "kvm", "-cpu", "host"]);
+        } else {
+            command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]);
+        }
+    }
+
+    /// Writes a credential as the SMBIOS string that systemd reads.
+    fn credential_file(&self, name: &str, value: &[u8]) -> Result<PathBuf> {
+        let path = self.state.join(format!("credential-{name}"));
+        let mut text = format!("io.systemd.credential.binary:{name}=").into_bytes();
+        text.extend_from_slice(base64(value).as_bytes());
+        fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// Tells whether KVM can really start a machine: the device may be there, and readable, and still
+/// be of no use inside some virtual machines.
+fn kvm_works(emulator: &Path) -> bool {
+    if fs::File::options().read(true).write(true).open("/dev/kvm").is_err() {
+        return false;
+    }
+    let arguments = ["-accel", "kvm", "-cpu", "host", "-M", "q35", "-nodefaults", "-display"];
+    let started = Command::new(emulator)
+        .args(arguments)
+        .args(["none", "-S", "-monitor", "stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = started else { return false };
+    if let Some(mut input) = child.stdin.take() {
+        let _ = input.write_all(b"quit\n");
+    }
+    let start = Instant::now();
+    while start.elapsed() < KVM_PROBE {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+            Err(_) => break,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
+fn emulator(architecture: Architecture) -> Result<PathBuf> {
+    let name = match architecture {
+        Architecture::X86_64 => "qemu-system-x86_64",
+        Architecture::Arm64 => "qemu-system-aarch64",
+    };
+    find_program(name).ok_or_else(|| missing(name).into())
+}
+
+fn missing(what: &str) -> Hinted {
+    let hint = "run `apt-get install qemu-system-x86 qemu-utils ovmf` (for arm64: \
+                qemu-system-arm qemu-efi-aarch64)";
+    Hinted::new(format!("{what} is not installed"), hint)
+}
+
+fn firmware(architecture: Architecture) -> Result<Firmware> {
+    let known: &[(&str, &str)] = match architecture {
+        Architecture::X86_64 => &[
+            ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+            ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+            ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+        ],
+        Architecture::Arm64 => {
+            &[("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd")]
+        }
+    };
+    let found = known
+        .iter()
+        .find(|(code, variables)| Path::new(code).is_file() && Path::new(variables).is_file());
+    found
+        .map(|(code, variables)| Firmware { code: code.into(), variables: variables.into() })
+        .ok_or_else(|| missing("UEFI firmware for virtual machines").into())
+}
+
+/// Finds a program in `PATH`.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// Writes QEMU's option for a drive; a comma in a path is doubled.
+fn drive(options: &str, path: &Path) -> OsString {
+    drive_path(&format!("{options},file="), path)
+}
+
+fn drive_path(prefix: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(prefix);
+    option.push(path.to_string_lossy().replace(',', ",,"));
+    option
+}
+
+/// Encodes bytes (RFC 4648, section 4).
+fn base64(data: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(data.len().div_ceil(3) * 4);
+    for chunk in data.chunks(3) {
+        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for i in 0..4 {
+            let index = bits >> (18 - 6 * i) & 63;
+            let symbol = char::from(ALPHABET[index as usize]);
+            text.push(if i <= chunk.len() { symbol } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_gives_the_vectors_of_the_rfc() {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn commas_in_paths_do_not_end_an_option() {
+        assert_eq!(drive("format=raw", Path::new("/a,b")), "format=raw,file=/a,,b");
+    }
+}
