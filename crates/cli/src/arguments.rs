@@ -29,7 +29,7 @@ pub(crate) enum Command {
 /// Which recipe, and where its packages come from.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SourceArguments {
-    /// Base URL of a Debian mirror's main archive [default: $FLAGSTONE_MIRROR, then the
+    /// Base URL of a Debian mirror's main archive [default: `$FLAGSTONE_MIRROR`, then the
     /// configuration file, then this machine's own apt sources]
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) struct SourceArguments {
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// Folder of the cache [default: flagstone in $XDG_CACHE_HOME or ~/.cache]
+    /// Folder of the cache [default: `flagstone` in `$XDG_CACHE_HOME` or `~/.cache`]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 }

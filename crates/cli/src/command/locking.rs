@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -58,7 +59,7 @@ pub(crate) fn write(path: &Path, lock: &Lock) -> Result<()> {
         file.write_all(lock.render().as_bytes())?;
         file.as_file().sync_all()?;
         // A temporary file is private; a lock is as readable as any file of the user's.
-        let mode = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let mode = fs::Permissions::from_mode(0o644);
         file.as_file().set_permissions(mode)?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
