@@ -13,6 +13,9 @@ use crate::output::{Names, Output, SUMS};
 /// The format of the manifest.
 const MANIFEST_VERSION: u32 = 1;
 
+/// How much is read at once: a disk image is gigabytes of mostly holes.
+const READ_BYTES: usize = 1 << 20;
+
 /// Digests the artefacts and writes the manifest and the list of digests.
 pub(crate) fn write_manifest(
     recipe: &Recipe,
@@ -56,9 +59,10 @@ pub(crate) fn write_manifest(
 fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
     let path = output.path(name);
     let digest = || {
-        let mut reader = DigestReader::new(File::open(&path)?);
+        let reader = DigestReader::new(File::open(&path)?);
+        let mut reader = io::BufReader::with_capacity(READ_BYTES, reader);
         io::copy(&mut reader, &mut io::sink())?;
-        Ok(reader.finish())
+        Ok(reader.into_inner().finish())
     };
     let (size, sha256) =
         digest().map_err(|source| BuildError::Write { path: path.clone(), source })?;

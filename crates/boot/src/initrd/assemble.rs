@@ -108,8 +108,15 @@ impl Assembly<'_> {
         }
         let closure = closure(self.from, &roots, &dirs, &DlopenPolicy::recommended())
             .map_err(InitrdError::Closure)?;
-        for path in roots.iter().chain(&closure.files) {
+        for path in &roots {
             self.copy(path.as_bytes()).map_err(InitrdError::Tree)?;
+        }
+        // Each is a file, or a link that must not be followed: it may lead to a whole directory.
+        for path in &closure.files {
+            if let Some(id) = self.from.lookup(path) {
+                let inode = self.from.inode(id).clone();
+                self.put_once(path, inode).map_err(InitrdError::Tree)?;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::{
-    Candidate, CandidateId, Dependency, GrammarError, MultiArch, Relation, RelationField,
+    Candidate, CandidateId, DebVersion, Dependency, GrammarError, Relation, RelationField,
     ResolveError, Universe,
 };
 
@@ -54,12 +54,8 @@ fn parse(candidate: Candidate<'_>) -> Result<Facts, GrammarError> {
 /// Tells whether a candidate of the relation's own name meets it.
 pub(super) fn meets_by_name(candidate: Candidate<'_>, relation: &Relation) -> bool {
     let qualified = match relation.qualifier.as_deref() {
-        None | Some("native") => true,
-        // There is one architecture only, so whoever may choose chooses it. apt heeds the word
-        // "allowed" no more than that.
-        Some("any") => {
-            candidate.multi_arch() != MultiArch::Same || candidate.architecture() == "all"
-        }
+        // With one architecture there is nothing to choose from; apt drops the word too then.
+        None | Some("native" | "any") => true,
         Some(architecture) => architecture == candidate.universe.architecture(),
     };
     qualified
@@ -70,10 +66,10 @@ pub(super) fn meets_by_name(candidate: Candidate<'_>, relation: &Relation) -> bo
 /// Tells whether something that provides the relation's name, perhaps in a version, meets it.
 ///
 /// A condition on the version is met by a versioned `Provides` only (Debian Policy 7.5).
-pub(super) fn meets_by_provides(version: Option<&str>, relation: &Relation) -> bool {
+pub(super) fn meets_by_provides(version: Option<&DebVersion>, relation: &Relation) -> bool {
     match (&relation.constraint, version) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(_), Some(version)) => relation.allows_text(version),
+        (Some(constraint), Some(version)) => constraint.allows(version),
     }
 }

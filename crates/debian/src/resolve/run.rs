@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::facts::{Facts, FactsCache, meets_by_name, meets_by_provides};
@@ -39,11 +40,13 @@ pub(super) struct Run<'a> {
     request: &'a Request,
     bans: &'a Bans,
     chosen: BTreeMap<&'a str, Chosen>,
-    /// What the chosen ones, and the excluded ones, provide: by name, with the version.
-    provided: HashMap<String, Vec<(Option<CandidateId>, Option<DebVersion>)>>,
+    /// What the chosen ones provide: by name, with the version.
+    provided: HashMap<String, Vec<(CandidateId, Option<DebVersion>)>>,
+    /// What the excluded ones would provide: by name, with the version and who.
+    provided_absent: HashMap<String, Vec<(&'a PackageName, Option<DebVersion>)>>,
     /// What the chosen ones refuse: by the name refused.
     refused: HashMap<String, Vec<(CandidateId, RelationField, Relation)>>,
-    absent: BTreeMap<PackageName, std::collections::BTreeSet<PackageName>>,
+    absent: BTreeMap<PackageName, BTreeSet<PackageName>>,
 }
 
 struct Chosen {
@@ -88,15 +91,17 @@ impl<'a> Run<'a> {
             bans,
             chosen: BTreeMap::new(),
             provided: HashMap::new(),
+            provided_absent: HashMap::new(),
             refused: HashMap::new(),
             absent: BTreeMap::new(),
         };
         for name in &request.excluded {
             // What is excluded counts as there, with all that it provides.
-            if let Some(id) = run.preferred(name.as_str()) {
-                for relation in &facts.of(id)?.provides {
-                    run.provide(None, relation);
-                }
+            let Some(id) = run.preferred(name.as_str()) else { continue };
+            for relation in &facts.of(id)?.provides {
+                let virtual_name = relation.name.as_str().to_owned();
+                let provided = run.provided_absent.entry(virtual_name).or_default();
+                provided.push((name, provided_version(relation).cloned()));
             }
         }
         Ok(run)
@@ -168,16 +173,11 @@ impl<'a> Run<'a> {
         if need.alternatives.iter().any(|relation| self.is_met_by_chosen(relation)) {
             return true;
         }
-        let excluded = |relation: &&Relation| self.request.excluded.contains(&relation.name);
-        let absent = match need.alternatives.iter().find(excluded) {
-            Some(relation) => relation.name.clone(),
-            None => match need.alternatives.iter().find(|r| self.is_met_by_absent(r)) {
-                Some(relation) => relation.name.clone(),
-                None => return false,
-            },
+        let Some(absent) = need.alternatives.iter().find_map(|r| self.absent_for(r)) else {
+            return false;
         };
         let by = self.universe.get(id).name().parse().expect("the universe checks names");
-        self.absent.entry(absent).or_default().insert(by);
+        self.absent.entry(absent.clone()).or_default().insert(by);
         true
     }
 
@@ -185,22 +185,23 @@ impl<'a> Run<'a> {
         let name = relation.name.as_str();
         let own = self.chosen.get(name).map(|chosen| self.universe.get(chosen.id));
         own.is_some_and(|candidate| meets_by_name(candidate, relation))
-            || self.providers(name).any(|(id, version)| {
-                id.is_some() && meets_by_provides(version.map(DebVersion::as_str), relation)
-            })
+            || self.provider(relation).is_some()
     }
 
-    fn is_met_by_absent(&self, relation: &Relation) -> bool {
-        self.providers(relation.name.as_str()).any(|(id, version)| {
-            id.is_none() && meets_by_provides(version.map(DebVersion::as_str), relation)
+    /// Returns a chosen package that provides what a relation asks for.
+    fn provider(&self, relation: &Relation) -> Option<CandidateId> {
+        let mut providers = self.provided.get(relation.name.as_str())?.iter();
+        let (id, _) = providers.find(|(_, v)| meets_by_provides(v.as_ref(), relation))?;
+        Some(*id)
+    }
+
+    /// Returns an excluded package that meets a relation, whatever its version.
+    fn absent_for(&self, relation: &Relation) -> Option<&'a PackageName> {
+        self.request.excluded.get(relation.name.as_str()).or_else(|| {
+            let mut providers = self.provided_absent.get(relation.name.as_str())?.iter();
+            let (name, _) = providers.find(|(_, v)| meets_by_provides(v.as_ref(), relation))?;
+            Some(*name)
         })
-    }
-
-    fn providers(
-        &self,
-        name: &str,
-    ) -> impl Iterator<Item = (Option<CandidateId>, Option<&DebVersion>)> {
-        self.provided.get(name).into_iter().flatten().map(|(id, version)| (*id, version.as_ref()))
     }
 
     /// Returns the best candidate for a need that nothing chosen meets.
@@ -242,19 +243,14 @@ impl<'a> Run<'a> {
         }
         self.chosen.insert(candidate.name(), Chosen { id, why, settled });
         for relation in &facts.provides {
-            self.provide(Some(id), relation);
+            let provided = self.provided.entry(relation.name.as_str().to_owned()).or_default();
+            provided.push((id, provided_version(relation).cloned()));
         }
         for (field, relation) in &facts.refuses {
             let name = relation.name.as_str().to_owned();
             self.refused.entry(name).or_default().push((id, *field, relation.clone()));
         }
         Ok(())
-    }
-
-    fn provide(&mut self, id: Option<CandidateId>, relation: &Relation) {
-        let version = relation.constraint.as_ref().map(|c| c.version.clone());
-        let name = relation.name.as_str().to_owned();
-        self.provided.entry(name).or_default().push((id, version));
     }
 
     /// Returns a chosen package that does not get along with a new one, and what says so.
@@ -266,10 +262,7 @@ impl<'a> Run<'a> {
             let name = relation.name.as_str();
             let own = self.chosen.get(name).map(|chosen| chosen.id);
             let own = own.filter(|old| meets_by_name(self.universe.get(*old), relation));
-            let provider = self.providers(name).find_map(|(id, version)| {
-                id.filter(|_| meets_by_provides(version.map(DebVersion::as_str), relation))
-            });
-            if let Some(old) = own.or(provider) {
+            if let Some(old) = own.or_else(|| self.provider(relation)) {
                 return Some((old, format!("{} has {field}: {relation}", new.name())));
             }
         }
@@ -281,11 +274,16 @@ impl<'a> Run<'a> {
         };
         said_by(new.name(), &|relation| meets_by_name(new, relation)).or_else(|| {
             facts.provides.iter().find_map(|own| {
-                let version = own.constraint.as_ref().map(|c| c.version.as_str());
+                let version = provided_version(own);
                 said_by(own.name.as_str(), &|relation| meets_by_provides(version, relation))
             })
         })
     }
+}
+
+/// Returns the version that a relation in `Provides` gives.
+fn provided_version(relation: &Relation) -> Option<&DebVersion> {
+    relation.constraint.as_ref().map(|constraint| &constraint.version)
 }
 
 /// Returns the candidates of a name: the kept version, then the highest first.
@@ -315,14 +313,12 @@ pub(super) fn options(
 }
 
 /// Returns the candidates that provide what a relation asks for, in apt's order: essential ones,
-/// then by priority; what is still equal, apt orders by the accident of its cache, this by name.
+/// then by priority. What is still equal apt orders by its cache's numbers, the newest first; for
+/// names that nothing mentioned before that is the order of the index, backwards.
 fn providers(universe: &Universe, request: &Request, relation: &Relation) -> Vec<CandidateId> {
-    let meets = |version: &Option<DebVersion>| {
-        meets_by_provides(version.as_ref().map(DebVersion::as_str), relation)
-    };
     let providers = universe.providers_of(relation.name.as_str()).iter();
     let mut found: Vec<_> = providers
-        .filter(|provider| meets(&provider.version))
+        .filter(|provider| meets_by_provides(provider.version.as_ref(), relation))
         .map(|provider| universe.get(provider.id))
         .filter(|candidate| candidate.name() != relation.name.as_str())
         .filter(|candidate| !request.excluded.contains(candidate.name()))
@@ -331,6 +327,6 @@ fn providers(universe: &Universe, request: &Request, relation: &Relation) -> Vec
         let order = ordered(universe, request, candidate.name());
         order.iter().position(|id| *id == candidate.id())
     };
-    found.sort_by_cached_key(|c| (!c.is_essential(), c.priority(), c.name(), place(c)));
+    found.sort_by_cached_key(|c| (!c.is_essential(), c.priority(), Reverse(c.name()), place(c)));
     found.into_iter().map(|candidate| candidate.id()).collect()
 }
