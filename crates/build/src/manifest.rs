@@ -1,20 +1,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io;
 
-use flagstone_artifact::{ArtifactRecord, DigestReader, Manifest, PackageRecord, Sha256Digest};
+use flagstone_artifact::{ArtifactRecord, Manifest, PackageRecord, Sha256Digest};
 use flagstone_recipe::{Lock, Recipe};
 use rayon::prelude::*;
 
 use crate::BuildError;
 use crate::output::{Names, Output, SUMS};
+use crate::sparse_digest::digest_file;
 
 /// The format of the manifest.
 const MANIFEST_VERSION: u32 = 1;
-
-/// How much is read at once: a disk image is gigabytes of mostly holes.
-const READ_BYTES: usize = 1 << 20;
 
 /// Digests the artefacts and writes the manifest and the list of digests.
 pub(crate) fn write_manifest(
@@ -58,14 +54,8 @@ pub(crate) fn write_manifest(
 
 fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
     let path = output.path(name);
-    let digest = || {
-        let reader = DigestReader::new(File::open(&path)?);
-        let mut reader = io::BufReader::with_capacity(READ_BYTES, reader);
-        io::copy(&mut reader, &mut io::sink())?;
-        Ok(reader.into_inner().finish())
-    };
     let (size, sha256) =
-        digest().map_err(|source| BuildError::Write { path: path.clone(), source })?;
+        digest_file(&path).map_err(|source| BuildError::Write { path: path.clone(), source })?;
     Ok(ArtifactRecord { size, sha256 })
 }
 
