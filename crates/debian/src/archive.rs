@@ -238,3 +238,250 @@ impl Mirrors {
         self.of(archive).iter().map(|base| base.join(filename)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use flagstone_fetch::{Cache, FileTransport};
+
+    use super::*;
+    use crate::codec::tests::compress;
+    use crate::test_keys::{NOW, TestKey};
+
+    fn stanza(name: &str, version: &str, architecture: &str) -> String {
+        format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n\
+             Filename: pool/{name}_{version}.deb\nSize: 7\nSHA256: {}\n\n",
+            "0".repeat(64)
+        )
+    }
+
+    type Lie = fn(&Mirror);
+
+    /// A mirror in a folder, with a key that signs it.
+    struct Mirror {
+        dir: tempfile::TempDir,
+        key: TestKey,
+    }
+
+    impl Mirror {
+        fn new() -> Self {
+            Self { dir: tempfile::tempdir().unwrap(), key: TestKey::new("test archive") }
+        }
+
+        fn dists(&self, suite: &str) -> std::path::PathBuf {
+            let archive = Suite::new(suite).unwrap().archive();
+            let base = match archive {
+                ArchiveKind::Main => "debian",
+                ArchiveKind::Security => "debian-security",
+            };
+            self.dir.path().join(base).join("dists").join(suite)
+        }
+
+        /// Publishes a suite with one index of `main` in some compressions.
+        fn publish(&self, suite: &str, index: &str, fields: &str, packed: &[Compression]) {
+            let folder = self.dists(suite).join("main/binary-amd64");
+            fs::create_dir_all(&folder).unwrap();
+            let mut list = line(index.as_bytes(), "main/binary-amd64/Packages");
+            for compression in packed {
+                let data = compress(*compression, index.as_bytes());
+                let name = format!("Packages{}", compression.extension());
+                fs::write(folder.join(&name), &data).unwrap();
+                list += &line(&data, &format!("main/binary-amd64/{name}"));
+            }
+            let prefix = if suite.ends_with("-security") { "updates/" } else { "" };
+            let release = format!(
+                "Codename: {suite}\nDate: Sat, 01 Feb 2025 00:00:00 UTC\nArchitectures: amd64\n\
+                 Components: {prefix}main\n{fields}SHA256:\n{list}"
+            );
+            fs::write(self.dists(suite).join("InRelease"), self.key.sign(&release)).unwrap();
+        }
+
+        fn publish_all(&self) {
+            let packed = [Compression::Gzip, Compression::Xz];
+            let main = stanza("aa", "1", "amd64") + &stanza("bb", "1", "all");
+            self.publish("trixie", &main, "", &packed);
+            self.publish("trixie-updates", &stanza("bb", "2", "all"), "", &packed);
+            let security = stanza("aa", "1", "amd64") + &stanza("aa", "1+deb13u1", "amd64");
+            self.publish("trixie-security", &security, "", &packed);
+        }
+
+        fn load(&self, now: i64) -> Result<Archive, ArchiveError> {
+            self.load_from(now, &self.dir.path().join("cache"))
+        }
+
+        fn load_from(&self, now: i64, cache: &Path) -> Result<Archive, ArchiveError> {
+            let base = format!("file://{}/debian", self.dir.path().display());
+            let fetcher = Fetcher::new(Cache::open(cache).unwrap(), Arc::new(FileTransport));
+            let request = ArchiveRequest {
+                mirrors: &Mirrors::beside(base.parse().unwrap()),
+                suites: &Suite::family("trixie").unwrap(),
+                components: &["main".to_owned()],
+                architecture: Architecture::X86_64,
+                keyring: &Keyring::parse(&self.key.binary()).unwrap(),
+                now,
+            };
+            Archive::load(&fetcher, &request, &())
+        }
+
+        fn refusal(&self) -> String {
+            let error = self.load(NOW).unwrap_err();
+            assert!(error.hint().is_some(), "{error}");
+            let mut chain = vec![error.to_string()];
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                chain.push(error.to_string());
+                cause = error.source();
+            }
+            let distinct: std::collections::BTreeSet<_> = chain.iter().collect();
+            assert_eq!(distinct.len(), chain.len(), "{chain:?}");
+            chain.join(" <- ")
+        }
+    }
+
+    fn line(data: &[u8], path: &str) -> String {
+        format!(" {} {} {path}\n", Sha256Digest::of(data), data.len())
+    }
+
+    #[test]
+    fn a_family_of_suites_becomes_one_universe() {
+        let mirror = Mirror::new();
+        mirror.publish_all();
+        let archive = mirror.load(NOW).unwrap();
+        let offers = |name| -> Vec<_> {
+            let versions = archive.universe.versions(name);
+            versions.map(|c| (c.version().to_owned(), c.archive())).collect()
+        };
+        assert_eq!(
+            offers("aa"),
+            [("1+deb13u1".into(), ArchiveKind::Security), ("1".into(), ArchiveKind::Main)]
+        );
+        assert_eq!(offers("bb").len(), 2);
+        let suites: Vec<_> = archive.releases.iter().map(|r| r.suite.to_string()).collect();
+        assert_eq!(suites, ["trixie", "trixie-updates", "trixie-security"]);
+        let in_release = fs::read(mirror.dists("trixie").join("InRelease")).unwrap();
+        assert_eq!(archive.releases[0].sha256, Sha256Digest::of(&in_release));
+    }
+
+    #[test]
+    fn an_index_is_had_by_its_digest_if_the_archive_offers_that() {
+        let mirror = Mirror::new();
+        mirror.publish_all();
+        mirror.publish(
+            "trixie",
+            &stanza("cc", "1", "all"),
+            "Acquire-By-Hash: yes\n",
+            &[Compression::Xz],
+        );
+        let folder = mirror.dists("trixie").join("main/binary-amd64");
+        let data = fs::read(folder.join("Packages.xz")).unwrap();
+        fs::create_dir_all(folder.join("by-hash/SHA256")).unwrap();
+        let by_hash = folder.join("by-hash/SHA256").join(Sha256Digest::of(&data).to_string());
+        fs::rename(folder.join("Packages.xz"), &by_hash).unwrap();
+        assert!(mirror.load(NOW).is_ok());
+        // A mirror without them serves the plain name.
+        fs::rename(&by_hash, folder.join("Packages.xz")).unwrap();
+        assert!(mirror.load_from(NOW, &mirror.dir.path().join("other")).is_ok());
+    }
+
+    #[test]
+    fn indices_come_from_the_cache_when_nothing_changed() {
+        let mirror = Mirror::new();
+        mirror.publish_all();
+        mirror.load(NOW).unwrap();
+        fs::remove_dir_all(mirror.dists("trixie").join("main")).unwrap();
+        mirror.load(NOW).unwrap();
+    }
+
+    #[test]
+    fn an_expired_release_is_refused() {
+        let mirror = Mirror::new();
+        mirror.publish_all();
+        let fields = "Valid-Until: Mon, 03 Feb 2025 00:00:00 UTC\n";
+        mirror.publish("trixie-updates", "", fields, &[Compression::Xz]);
+        assert!(mirror.load(1_738_540_799).is_ok());
+        let error = mirror.load(1_738_540_800).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "trixie-updates: the mirror's state expired on 2025-02-03 00:00:00 UTC"
+        );
+    }
+
+    #[test]
+    fn lying_mirrors_are_refused() {
+        let lies: [(&str, Lie); 7] = [
+            ("wrong digest", |mirror| {
+                let path = mirror.dists("trixie").join("main/binary-amd64/Packages.xz");
+                let mut data = fs::read(&path).unwrap();
+                data[20] ^= 1;
+                fs::write(path, data).unwrap();
+            }),
+            ("wrong size", |mirror| {
+                let path = mirror.dists("trixie").join("main/binary-amd64/Packages.xz");
+                fs::write(path, b"short").unwrap();
+            }),
+            ("is not on the mirror any more", |mirror| {
+                fs::remove_file(mirror.dists("trixie").join("InRelease")).unwrap();
+            }),
+            ("the signature by", |mirror| {
+                let path = mirror.dists("trixie").join("InRelease");
+                let text = fs::read_to_string(&path).unwrap().replace("2025", "2026");
+                fs::write(path, text).unwrap();
+            }),
+            ("trixie: the mirror serves \"trixie-updates\"", |mirror| {
+                let other = mirror.dists("trixie-updates").join("InRelease");
+                fs::copy(other, mirror.dists("trixie").join("InRelease")).unwrap();
+            }),
+            ("unknown keys only", |mirror| {
+                let text = TestKey::new("other").sign("Codename: trixie\n");
+                fs::write(mirror.dists("trixie").join("InRelease"), text).unwrap();
+            }),
+            ("trixie: the release lists no package index main/binary-amd64/Packages", |mirror| {
+                mirror.publish("trixie", "", "", &[]);
+                let text = "Codename: trixie\nDate: Sat, 01 Feb 2025 00:00:00 UTC\n\
+                            Architectures: amd64\nComponents: main\nSHA256:\n";
+                let text = mirror.key.sign(text);
+                fs::write(mirror.dists("trixie").join("InRelease"), text).unwrap();
+            }),
+        ];
+        for (expected, lie) in lies {
+            let mirror = Mirror::new();
+            mirror.publish_all();
+            lie(&mirror);
+            let text = mirror.refusal();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_indices_name_suite_index_and_line() {
+        for (index, expected) in [
+            ("Package: aa\n", "line 1: the field Architecture is missing"),
+            (&stanza("aa", "1", "arm64"), "a package for arm64 in the index for amd64"),
+            (&stanza("AA", "1", "all"), "is not a package name"),
+            (&stanza("aa", "x", "all"), "line 2: \"x\" is not a version"),
+            (&stanza("aa", "1", "all").replace("Size: 7", "Size: -7"), "Size is not a number"),
+            (&stanza("aa", "1", "all").replace("000", "0"), "is not a SHA-256 digest"),
+            (&stanza("aa", "1", "all").replace("Size", "Provides: a b\nSize"), "aa: "),
+        ] {
+            let mirror = Mirror::new();
+            mirror.publish_all();
+            mirror.publish("trixie", index, "", &[Compression::Xz]);
+            let text = mirror.refusal();
+            assert!(text.starts_with("trixie: main/binary-amd64/Packages is malformed"), "{text}");
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_looked_for_in_their_archive() {
+        let mirrors = Mirrors::beside("http://m.test/debian".parse().unwrap());
+        let urls = mirrors.locate(ArchiveKind::Security, "pool/updates/main/a/aa.deb").unwrap();
+        assert_eq!(urls[0].as_str(), "http://m.test/debian-security/pool/updates/main/a/aa.deb");
+        assert!(mirrors.locate(ArchiveKind::Main, "../../etc/passwd").is_err());
+    }
+}

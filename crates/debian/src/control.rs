@@ -110,11 +110,11 @@ impl<'a> Stanzas<'a> {
                 },
                 _ => {
                     let field = self.open(start, end)?;
-                    self.close(open.replace(field), &mut stanza)?;
+                    self.close(open.replace(field).as_ref(), &mut stanza)?;
                 }
             }
         }
-        self.close(open, &mut stanza)?;
+        self.close(open.as_ref(), &mut stanza)?;
         Ok((!stanza.fields.is_empty()).then_some(stanza))
     }
 
@@ -133,8 +133,8 @@ impl<'a> Stanzas<'a> {
     }
 
     /// Adds a field that is complete.
-    fn close(&self, open: Option<Open<'a>>, stanza: &mut Stanza<'a>) -> Result<(), ControlError> {
-        let Some(Open { name, start, end, line }) = open else { return Ok(()) };
+    fn close(&self, open: Option<&Open<'a>>, stanza: &mut Stanza<'a>) -> Result<(), ControlError> {
+        let Some(&Open { name, start, end, line }) = open else { return Ok(()) };
         let problem = if stanza.field(name).is_some() {
             format!("the field {} is there twice", cut(name))
         } else if stanza.fields.len() == FIELDS_MAX {

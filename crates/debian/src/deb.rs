@@ -214,3 +214,128 @@ fn slice(archive: &Bytes, start: u64, size: u64) -> Option<Bytes> {
     let end = start.checked_add(usize::try_from(size).ok()?)?;
     (end <= archive.len()).then(|| archive.slice(start..end))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+    use crate::ar::tests::archive;
+    use crate::codec::tests::compress;
+    use crate::test_judge::judge;
+
+    const CONTROL: &str = "Package: hello\nVersion: 1:2-3\nArchitecture: all\nInstalled-Size: 9\n\
+                           Description: short\n long\n";
+
+    fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn control_files() -> Vec<u8> {
+        tar(&[
+            ("./control", CONTROL),
+            ("./conffiles", "/etc/hello\nremove-on-upgrade /etc/gone\n\n/etc/two words\n"),
+            ("./postinst", "#!/bin/sh\nset -e\n"),
+            ("./triggers", "activate-noawait ldconfig\n"),
+            ("./md5sums", "x"),
+        ])
+    }
+
+    fn deb(control: Compression, data: Compression) -> Bytes {
+        let content = tar(&[("./usr/share/hello", "hello")]);
+        archive(&[
+            ("debian-binary", b"2.0\n"),
+            ("_extra", b"x"),
+            (&format!("control.tar{}", control.extension()), &compress(control, &control_files())),
+            (&format!("data.tar{}", data.extension()), &compress(data, &content)),
+        ])
+    }
+
+    #[test]
+    fn packages_are_read_in_every_compression() {
+        for compression in Compression::ALL {
+            let deb = Deb::parse(&deb(compression, compression)).unwrap();
+            let control = deb.control();
+            assert_eq!(control.package.as_str(), "hello");
+            assert_eq!(control.version.as_str(), "1:2-3");
+            assert_eq!(control.installed_size, Some(9));
+            assert_eq!(control.stanza().get("Description"), Some("short\n long"));
+            assert_eq!(control.conffiles, ["/etc/hello", "/etc/two words"]);
+            let scripts: Vec<_> = control.scripts.keys().map(ToString::to_string).collect();
+            assert_eq!(scripts, ["postinst", "triggers"]);
+            assert_eq!(control.scripts[&MaintainerScript::Postinst], "#!/bin/sh\nset -e\n");
+            assert_eq!(deb.data_tar().unwrap(), tar(&[("./usr/share/hello", "hello")]));
+        }
+    }
+
+    #[test]
+    fn truncated_packages_are_refused() {
+        let whole = deb(Compression::Xz, Compression::Gzip);
+        for cut in 0..whole.len() {
+            let read = Deb::parse(&whole.slice(..cut)).and_then(|deb| deb.data_tar());
+            // The last byte only pads.
+            assert!(read.is_err() || cut == whole.len() - 1, "{cut}");
+        }
+    }
+
+    #[test]
+    fn malformed_packages_are_refused() {
+        let (format, none): ((&str, &[u8]), &[u8]) = (("debian-binary", b"2.0\n"), b"");
+        let control = control_files();
+        let bare = tar(&[("control", "Package: hello\nVersion: 1\n")]);
+        let twice = tar(&[("control", CONTROL), ("./control", CONTROL)]);
+        for (members, problem) in [
+            (vec![], "debian-binary"),
+            (vec![("debian-binary", &b"3.0\n"[..])], "2.x"),
+            (vec![format], "control.tar"),
+            (vec![format, ("data.tar", none), ("control.tar", &control)], "control.tar"),
+            (vec![format, ("control.tar", &control)], "data.tar"),
+            (vec![format, ("control.tar", &control), ("data.tar.lz4", none)], "data.tar.lz4"),
+            (vec![format, ("control.tar.xz", &control), ("data.tar", none)], "control.tar.xz"),
+            (vec![format, ("control.tar", none), ("data.tar", none)], "control is missing"),
+            (vec![format, ("control.tar", &twice), ("data.tar", none)], "twice"),
+            (vec![format, ("control.tar", &bare), ("data.tar", none)], "malformed"),
+        ] {
+            let error = Deb::parse(&archive(&members)).unwrap_err();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_dpkg_deb_builds_is_read_as_dpkg_deb_reads_it() {
+        let Some(dpkg_deb) = judge("dpkg-deb") else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("DEBIAN")).unwrap();
+        fs::create_dir_all(root.join("etc")).unwrap();
+        let fields = "Package: hello\nVersion: 1-2\nArchitecture: amd64\nMaintainer: x <x@y.z>\n\
+                      Description: short\n long\n";
+        fs::write(root.join("DEBIAN/control"), fields).unwrap();
+        fs::write(root.join("DEBIAN/conffiles"), "/etc/hello\n").unwrap();
+        fs::write(root.join("etc/hello"), "x".repeat(100_000)).unwrap();
+        for compression in ["gzip", "xz", "zstd", "none"] {
+            let file = dir.path().join("hello.deb");
+            let flags = [&format!("-Z{compression}"), "--root-owner-group", "-b"];
+            let built = Command::new(&dpkg_deb).args(flags).arg(&root).arg(&file).output();
+            let built = built.unwrap();
+            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+            let deb = Deb::parse(&fs::read(&file).unwrap().into()).unwrap();
+            let data = Command::new(&dpkg_deb).arg("--fsys-tarfile").arg(&file).output().unwrap();
+            assert_eq!(deb.data_tar().unwrap(), data.stdout, "{compression}");
+            let version = Command::new(&dpkg_deb).arg("-f").arg(&file).arg("Version").output();
+            assert_eq!(
+                String::from_utf8(version.unwrap().stdout).unwrap().trim_end(),
+                deb.control().version.as_str()
+            );
+            assert_eq!(deb.control().conffiles, ["/etc/hello"]);
+        }
+    }
+}

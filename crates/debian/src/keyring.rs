@@ -181,24 +181,26 @@ fn signing_keys(certificate: &SignedPublicKey) -> Vec<TrustedKey> {
     let primary = &certificate.primary_key;
     let details = &certificate.details;
     let owner = details.users.first().map_or("", |user| user.id.as_str().unwrap_or_default());
-    // The newest statement of the key about itself counts.
+    // The newest statement of the key about itself counts. What it says beside its users may be
+    // about something else only, such as who may revoke it.
     let on_users = details.users.iter().flat_map(|user| {
         let valid = |s: &&Signature| {
             is_certification(s) && s.verify_certification(primary, Tag::UserId, &user.id).is_ok()
         };
         user.signatures.iter().filter(valid)
     });
+    let on_users = on_users.max_by_key(|s| s.created());
     let on_key = details.direct_signatures.iter().filter(|s| s.verify_key(primary).is_ok());
-    let Some(statement) = on_users.chain(on_key).max_by_key(|s| s.created()) else {
-        return Vec::new();
-    };
+    let on_key = on_key.max_by_key(|s| s.created());
+    let Some(statement) = on_users.or(on_key) else { return Vec::new() };
+    let expiries = [on_users, on_key].into_iter().flatten().filter_map(|s| expiry(primary, s));
     let revoked = !details.revocation_signatures.is_empty();
     let key = TrustedKey {
         key: VerifyingKey::Primary(primary.clone()),
         fingerprint: primary.fingerprint(),
         id: primary.legacy_key_id(),
         created: seconds(primary.created_at()),
-        expires: expiry(primary, statement),
+        expires: expiries.min(),
         revoked,
         owner: owner.to_owned(),
     };
@@ -329,5 +331,194 @@ impl TrustedKey {
             return Err(SignatureError::SignatureExpired { key: key(), on });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+    use crate::test_judge::judge;
+    use crate::test_keys::{MADE, NOW, SIGNED, Signing, TestKey};
+
+    const TEXT: &str = "Origin: Test\n- dashed\nDate:  x\n";
+
+    fn keyring(key: &TestKey) -> Keyring {
+        Keyring::parse(&key.binary()).unwrap()
+    }
+
+    fn refusal(keyring: &Keyring, document: &str) -> SignatureError {
+        keyring.verify(document.as_bytes(), NOW).map(|signed| signed.text).unwrap_err()
+    }
+
+    #[test]
+    fn the_built_in_keys_are_those_of_the_documentation() {
+        let keyring = Keyring::debian();
+        let mut keys: Vec<_> = keyring.keys.iter().map(TrustedKey::label).collect();
+        keys.sort();
+        let readme = fs::read_to_string("../../keys/README.md").unwrap();
+        for key in &keys {
+            assert!(readme.contains(key.split(' ').next().unwrap()), "{key}");
+        }
+        assert_eq!(keys.len(), 5, "{keys:?}");
+    }
+
+    #[test]
+    fn subkey_and_primary_key_may_sign() {
+        let key = TestKey::new("Test <test@example.org>");
+        for by_primary in [false, true] {
+            let how = Signing { by_primary, ..Signing::default() };
+            let signed = keyring(&key).verify(key.sign_with(TEXT, &how).as_bytes(), NOW).unwrap();
+            assert_eq!(signed.text, TEXT.trim_end());
+            assert!(signed.signers[0].ends_with(" (Test <test@example.org>)"));
+        }
+    }
+
+    #[test]
+    fn keyrings_are_read_in_every_form() {
+        let (one, two) = (TestKey::new("one"), TestKey::new("two"));
+        let binary = [one.binary(), two.binary()].concat();
+        let armored = format!("A comment\n{}\n\n{}", one.armored(), two.armored());
+        for data in [&binary, armored.as_bytes()] {
+            let keyring = Keyring::parse(data).unwrap();
+            for key in [&one, &two] {
+                assert!(keyring.verify(key.sign(TEXT).as_bytes(), NOW).is_ok());
+            }
+        }
+        for bad in [&b""[..], b"text", &[0xff, 0xff], &binary[..20], &armored.as_bytes()[..200]] {
+            assert!(matches!(Keyring::parse(bad), Err(SignatureError::Keyring(_))));
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let (ours, theirs) = (TestKey::new("ours"), TestKey::new("theirs"));
+        let error = refusal(&keyring(&ours), &theirs.sign(TEXT));
+        assert_eq!(error, SignatureError::UnknownKey { keys: vec![theirs.fingerprint()] });
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn every_change_of_the_text_is_noticed() {
+        let key = TestKey::new("key");
+        let document = key.sign(TEXT);
+        let tampered = document.replace("Origin: Test", "Origin: Best");
+        assert!(matches!(refusal(&keyring(&key), &tampered), SignatureError::Bad { .. }));
+        let inserted = document.replace("Origin:", "Extra: x\nOrigin:");
+        assert!(matches!(refusal(&keyring(&key), &inserted), SignatureError::Bad { .. }));
+    }
+
+    #[test]
+    fn text_outside_of_what_is_signed_is_refused() {
+        let key = TestKey::new("key");
+        let document = key.sign(TEXT);
+        for bad in [
+            format!("Extra: x\n{document}"),
+            format!("\n{document}"),
+            format!("{document}Extra: x\n"),
+            format!("{document}{document}"),
+            document.replace(
+                "-----BEGIN PGP SIGNATURE",
+                "\u{2028}\n-----BEGIN PGP SIGNATURE-----\n-----BEGIN PGP SIGNATURE",
+            ),
+            document.replace('\n', "\r\n"),
+            document[..document.len() / 2].to_owned(),
+            document.replace("Hash: SHA512\n", "Hash: SHA512\nExtra: x\n"),
+        ] {
+            let error = refusal(&keyring(&key), &bad);
+            assert!(matches!(error, SignatureError::Malformed(_)), "{error} {bad}");
+        }
+        for unsigned in [TEXT, ""] {
+            assert_eq!(refusal(&keyring(&key), unsigned), SignatureError::NotSigned);
+        }
+        assert!(keyring(&key).verify(&[0xff; 10], NOW).is_err());
+    }
+
+    #[test]
+    fn times_are_heeded() {
+        let key = TestKey::new("key");
+        let sign = |at, lifetime| {
+            let how = Signing { at, lifetime, ..Signing::default() };
+            refusal(&keyring(&key), &key.sign_with(TEXT, &how))
+        };
+        let future = sign(u32::try_from(NOW).unwrap() + 3600, None);
+        assert!(matches!(future, SignatureError::FromTheFuture { .. }), "{future}");
+        let old = sign(SIGNED, Some(60));
+        assert!(matches!(old, SignatureError::SignatureExpired { .. }), "{old}");
+        let before = sign(MADE - 1, None);
+        assert!(matches!(before, SignatureError::Weak { .. }), "{before}");
+    }
+
+    #[test]
+    fn expired_and_revoked_keys_are_refused() {
+        let day = 86_400;
+        let expired = TestKey::new("key").restate(Some(10 * day), true);
+        let error = refusal(&keyring(&expired), &expired.sign(TEXT));
+        assert!(error.to_string().contains("it expired on 2025-01-11"), "{error}");
+        let revoked = TestKey::new("key").revoke();
+        let error = refusal(&keyring(&revoked), &revoked.sign(TEXT));
+        assert!(error.to_string().ends_with("it was revoked"), "{error}");
+        let lasting = TestKey::new("key").restate(Some(365 * day), true);
+        assert!(keyring(&lasting).verify(lasting.sign(TEXT).as_bytes(), NOW).is_ok());
+    }
+
+    #[test]
+    fn keys_that_may_not_sign_do_not() {
+        let key = TestKey::new("key").restate(None, false);
+        let how = Signing { by_primary: true, ..Signing::default() };
+        let error = refusal(&keyring(&key), &key.sign_with(TEXT, &how));
+        assert!(matches!(error, SignatureError::UnknownKey { .. }), "{error}");
+        let key = TestKey::new("key");
+        let keyring = Keyring::parse(&key.with_unbound_subkey()).unwrap();
+        let error = refusal(&keyring, &key.sign(TEXT));
+        assert!(matches!(error, SignatureError::UnknownKey { .. }), "{error}");
+    }
+
+    #[test]
+    fn gpgv_agrees_about_good_and_bad() {
+        let Some(gpgv) = judge("gpgv") else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let key = TestKey::new("key");
+        let (ring, file) = (dir.path().join("ring.gpg"), dir.path().join("InRelease"));
+        fs::write(&ring, key.binary()).unwrap();
+        let good = key.sign(TEXT);
+        for document in [good.clone(), good.replace("Origin", "0rigin")] {
+            fs::write(&file, &document).unwrap();
+            let judged = Command::new(&gpgv).arg("--keyring").arg(&ring).arg(&file).output();
+            let ours = keyring(&key).verify(document.as_bytes(), NOW).is_ok();
+            assert_eq!(judged.unwrap().status.success(), ours, "{document}");
+        }
+    }
+
+    #[test]
+    fn what_gpg_signs_is_verified() {
+        let Some(gpg) = judge("gpg") else { return };
+        let home = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str]| {
+            let mut command = Command::new(&gpg);
+            command.arg("--homedir").arg(home.path()).args(["--batch", "--quiet", "--yes"]);
+            command.args(["--pinentry-mode", "loopback", "--passphrase", ""]);
+            let output = command.args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let file = home.path().join("Release");
+        fs::write(&file, "Origin: gpg\n- dash\ntrailing \t\nend\n").unwrap();
+        run(&["--quick-generate-key", "gpg@example.org", "ed25519", "sign", "1d"]);
+        let ring = Keyring::parse(&run(&["--export"])).unwrap();
+        let document = run(&["--clearsign", "-o", "-", file.to_str().unwrap()]);
+        let _ = Command::new("gpgconf")
+            .arg("--homedir")
+            .arg(home.path())
+            .arg("--kill")
+            .arg("all")
+            .output();
+        let now = ring.keys[0].created + 60;
+        let signed = ring.verify(&document, now).unwrap();
+        assert_eq!(signed.text.trim_end(), "Origin: gpg\n- dash\ntrailing\nend");
+        let error = ring.verify(&document, now + 2 * 86_400).map(|s| s.text).unwrap_err();
+        assert!(matches!(error, SignatureError::KeyExpired { .. }), "{error}");
     }
 }

@@ -35,6 +35,8 @@ mod sources;
 mod suggest;
 #[cfg(test)]
 mod test_judge;
+#[cfg(test)]
+mod test_keys;
 mod universe;
 mod version;
 

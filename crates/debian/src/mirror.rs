@@ -170,3 +170,76 @@ fn is_named(url: &Url, archive: ArchiveKind, strict: bool) -> bool {
     };
     !strict || url.file_name() == name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse_sources;
+
+    fn find(text: &str) -> (Vec<String>, Vec<String>) {
+        let deb822 = text.contains("URIs:");
+        let mirrors = Mirrors::from_sources(&parse_sources(text, deb822));
+        let texts = |urls: Vec<Url>| urls.iter().map(ToString::to_string).collect();
+        (texts(mirrors.main), texts(mirrors.security))
+    }
+
+    #[test]
+    fn a_debian_machine_has_both_archives() {
+        let stanzas = "Types: deb\n# a comment\nURIs: http://m.test/debian/\n\
+                       Suites: bookworm bookworm-updates\nComponents: main\n\n\
+                       Types: deb\nURIs: http://m.test/debian-security\n\
+                       Suites: bookworm-security\nComponents: main\n";
+        let lines = "deb http://m.test/debian bookworm main contrib\n\
+                     deb-src http://m.test/src/debian bookworm main\n\
+                     deb [arch=amd64 signed-by=/x y] http://m.test/debian-security bookworm-security main # z\n";
+        let expected =
+            (vec!["http://m.test/debian".into()], vec!["http://m.test/debian-security".into()]);
+        assert_eq!(find(stanzas), expected);
+        assert_eq!(find(lines), expected);
+    }
+
+    #[test]
+    fn archives_of_others_are_not_taken() {
+        let text = "deb http://o.test/linux/debian bookworm stable\n\
+                    deb http://o.test/apt bookworm-pgdg main\n\
+                    deb http://o.test/ubuntu jammy main\n\
+                    deb http://o.test/node nodistro main\n\
+                    deb cdrom:[Debian]/ bookworm main\n\
+                    # deb http://o.test/debian bookworm main\n";
+        assert_eq!(find(text), (vec![], vec![]));
+        let off = "Types: deb\nURIs: http://m.test/debian\nSuites: trixie\nComponents: main\nEnabled: no\n";
+        assert_eq!(find(off).0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_mirror_under_another_name_is_taken_if_there_is_no_better_one() {
+        let other = "deb http://m.test/cache/debian-remote trixie main\n";
+        assert_eq!(find(other).0, ["http://m.test/cache/debian-remote"]);
+        let both = format!("{other}deb http://m.test/debian trixie-backports main\n");
+        assert_eq!(find(&both).0, ["http://m.test/debian"]);
+    }
+
+    #[test]
+    fn suites_know_their_archive() {
+        for (name, archive) in [
+            ("trixie", Some(ArchiveKind::Main)),
+            ("trixie-updates", Some(ArchiveKind::Main)),
+            ("trixie-security", Some(ArchiveKind::Security)),
+            ("buster/updates", Some(ArchiveKind::Security)),
+            ("", None),
+            ("../x", None),
+            ("/x", None),
+            ("x/", None),
+            ("Trixie", None),
+        ] {
+            assert_eq!(Suite::new(name).map(|suite| suite.archive()), archive, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_security_archive_is_beside_the_main_one() {
+        let beside = |text: &str| Mirrors::beside(text.parse().unwrap()).security;
+        assert_eq!(beside("http://m.test/debian")[0].as_str(), "http://m.test/debian-security");
+        assert_eq!(beside("http://m.test/other"), []);
+    }
+}

@@ -136,3 +136,67 @@ fn files(stanza: &Stanza<'_>) -> Result<BTreeMap<String, IndexFile>, ControlErro
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_keys::{NOW, TestKey};
+
+    const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn text(rest: &str) -> String {
+        format!("Suite: stable\nCodename: trixie\nDate: Sat, 21 Nov 2026 09:15:44 UTC\n{rest}")
+    }
+
+    #[test]
+    fn a_release_is_read_once_it_is_verified() {
+        let key = TestKey::new("key");
+        let text = text(&format!(
+            "Valid-Until: Sat, 28 Nov 2026 09:15:44 UTC\nAcquire-By-Hash: yes\n\
+             Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n\
+             Components: main contrib\nSHA256:\n {DIGEST} 0 main/a\n {DIGEST} 12 main/b\n"
+        ));
+        let keyring = Keyring::parse(&key.binary()).unwrap();
+        let document = key.sign(&text);
+        let verified = VerifiedRelease::open(document.as_bytes(), &keyring, NOW).unwrap();
+        assert_eq!(verified.sha256(), Sha256Digest::of(document.as_bytes()));
+        let release = verified.release();
+        assert_eq!((release.codename.as_str(), release.date), ("trixie", 1_795_252_544));
+        assert_eq!(release.valid_until, Some(1_795_252_544 + 7 * 86_400));
+        assert!(release.by_hash && release.all_is_included);
+        assert_eq!(release.files["main/b"].size, 12);
+        let error = VerifiedRelease::open(text.as_bytes(), &keyring, NOW).unwrap_err();
+        assert_eq!(error, ReleaseError::Signature(crate::SignatureError::NotSigned));
+    }
+
+    #[test]
+    fn malformed_releases_name_the_line() {
+        for (rest, line, problem) in [
+            ("", 1, "the list SHA256 is missing"),
+            ("SHA256:\n x 0 a\n", 5, "digest"),
+            (&format!("SHA256:\n {DIGEST} a a\n"), 5, "size"),
+            (&format!("SHA256:\n {DIGEST} 1\n"), 5, "digest, size and path"),
+            (&format!("SHA256:\n {DIGEST} 1 a b\n"), 5, "digest, size and path"),
+            (&format!("SHA256:\n {DIGEST} 1 a\n {DIGEST} 1 a\n"), 6, "twice"),
+            ("Valid-Until: tomorrow\nSHA256:\n", 4, "Valid-Until is not a date"),
+            ("SHA256:\n\nMore: x\n", 6, "one paragraph"),
+        ] {
+            let error = parse(&text(rest)).unwrap_err();
+            assert!(error.problem.contains(problem), "{error}");
+            assert_eq!(error.line, line, "{rest:?}");
+        }
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn packages_for_all_architectures_may_have_their_own_index() {
+        for (fields, included) in [
+            ("Architectures: amd64\n", true),
+            ("Architectures: all amd64\n", false),
+            ("Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n", true),
+        ] {
+            let release = parse(&text(&format!("{fields}SHA256:\n"))).unwrap();
+            assert_eq!(release.all_is_included, included, "{fields}");
+        }
+    }
+}

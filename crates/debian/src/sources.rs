@@ -117,3 +117,30 @@ fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_a_system_are_read_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(read_sources(root.path()).unwrap().is_empty());
+        let apt = root.path().join("etc/apt/sources.list.d");
+        fs::create_dir_all(&apt).unwrap();
+        fs::write(root.path().join("etc/apt/sources.list"), "deb http://a.test x main\n").unwrap();
+        fs::write(apt.join("c.list"), "nonsense\ndeb http://c.test x main\n").unwrap();
+        fs::write(apt.join("b.sources"), "Types: deb\nURIs: http://b.test\n http://b2.test\n")
+            .unwrap();
+        fs::write(apt.join("d.save"), "deb http://d.test x main\n").unwrap();
+        let entries = read_sources(root.path()).unwrap();
+        let uris: Vec<_> = entries.iter().flat_map(|entry| &entry.uris).collect();
+        assert_eq!(uris, ["http://a.test", "http://b.test", "http://b2.test", "http://c.test"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out() {
+        assert_eq!(parse_sources("deb\ndeb x\ndeb [a x y\n", false), []);
+        assert_eq!(parse_sources("nonsense\n", true), []);
+    }
+}

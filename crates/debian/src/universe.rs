@@ -44,7 +44,10 @@ impl Universe {
         let first = self.records.len();
         read_packages(index, &self.architecture, archive, &mut self.text, &mut self.records)?;
         for number in first..self.records.len() {
-            let id = CandidateId(u32::try_from(number).expect("the reader bounds the records"));
+            let number = u32::try_from(number);
+            let id = CandidateId(
+                number.map_err(|_| ControlError::new(0, "there are too many packages"))?,
+            );
             if self.insert(id) {
                 self.insert_provides(id)?;
             }

@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use super::*;
 use crate::ArchiveKind;
 
@@ -7,11 +9,13 @@ fn universe(packages: &[&str]) -> Universe {
     for package in packages {
         let mut parts = package.split('|').map(str::trim);
         let (name, version) = parts.next().unwrap().split_once(' ').unwrap();
-        index += &format!(
+        writeln!(
+            index,
             "Package: {name}\nVersion: {version}\nArchitecture: amd64\nFilename: pool/{name}.deb\n\
-             Size: 1\nSHA256: {}\n",
+             Size: 1\nSHA256: {}",
             "0".repeat(64)
-        );
+        )
+        .unwrap();
         for field in parts {
             index += &field.replace('/', "|");
             index += "\n";
