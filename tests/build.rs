@@ -1,0 +1,105 @@
+//! Builds real packages with the real program, and compares every byte.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+mod support;
+
+fn sums(out: &Path) -> String {
+    fs::read_to_string(out.join("SHA256SUMS")).unwrap()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+#[ignore = "fetches packages"]
+fn the_same_lock_gives_the_same_bytes_whoever_builds_it() {
+    let dir = support::scratch("build-same");
+    support::build("ci", &dir);
+    let expected = sums(&dir.join("out"));
+    assert_eq!(expected.lines().count(), 5, "{expected}");
+    let cache = Command::new("sh").args(["-c", "echo ${XDG_CACHE_HOME:-$HOME/.cache}"]).output();
+    let cache = String::from_utf8(cache.unwrap().stdout).unwrap().trim().to_owned() + "/flagstone";
+
+    // One thread, far away in time zone and locale, a strict umask, nothing in PATH.
+    let other = support::scratch("build-other-place");
+    fs::copy(dir.join("ci.lock"), other.join("ci.lock")).unwrap();
+    let line = format!(
+        "umask 077; exec {} build ci --offline --jobs 1 --out elsewhere --cache-dir {cache}",
+        support::FLAGSTONE
+    );
+    let output = run(Command::new("/bin/sh")
+        .args(["-c", &line])
+        .current_dir(&other)
+        .env_clear()
+        .env("PATH", "")
+        .env("TZ", "Pacific/Kiritimati")
+        .env("LC_ALL", "tr_TR.UTF-8"));
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(sums(&other.join("elsewhere")), expected);
+
+    as_nobody(&dir, &cache, &expected);
+}
+
+/// The same without any right: no root, no home, nothing in PATH.
+fn as_nobody(dir: &Path, cache: &str, expected: &str) {
+    let root = run(Command::new("id").arg("-u")).stdout == b"0\n";
+    if !root {
+        eprintln!("skipped: only root can become nobody; this user built it without root");
+        return;
+    }
+    let place = tempfile::Builder::new().prefix("flagstone-nobody-").tempdir().unwrap();
+    let own = |path: &Path| {
+        let status = Command::new("chown").args(["-R", "nobody"]).arg(path).status().unwrap();
+        assert!(status.success());
+    };
+    for (from, to) in
+        [(Path::new(support::FLAGSTONE), "flagstone"), (&dir.join("ci.lock"), "ci.lock")]
+    {
+        fs::copy(from, place.path().join(to)).unwrap();
+    }
+    let copied = Command::new("cp").args(["-r", cache]).arg(place.path().join("cache")).status();
+    assert!(copied.unwrap().success());
+    own(place.path());
+    let line = "exec ./flagstone build ci --offline --jobs 2 --cache-dir cache";
+    let output = run(Command::new("setpriv")
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"])
+        .args(["/usr/bin/env", "-i", "PATH=", "/bin/sh", "-c", line])
+        .current_dir(place.path()));
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(sums(&place.path().join("out")), expected);
+}
+
+#[test]
+fn mistakes_get_one_clear_message_and_leave_nothing_behind() {
+    let dir = support::scratch("build-mistakes");
+    let bad = "extends = \"ci\"\n[image]\nid = \"x\"\n[pakages]\nadd = [\"bash\"]\n";
+    fs::write(dir.join("bad.toml"), bad).unwrap();
+    fs::write(dir.join("broken.toml"), "[image\n").unwrap();
+    fs::write(dir.join("read-only"), "").unwrap();
+    for (arguments, code, words) in [
+        (&["build", "bad.toml"][..], 1, "did you mean `packages`"),
+        (&["build", "broken.toml"], 1, "broken.toml:1:"),
+        (&["build", "./nothing.toml"], 1, "nothing.toml"),
+        (&["build", "bse"], 1, "base"),
+        (&["build", "--frobnicate"], 2, "unexpected argument"),
+        (&["lock", "ci", "--mirror", "http://127.0.0.1:1/debian"], 1, "hint:"),
+        (&["lock", "ci", "--offline", "--cache-dir", "empty-cache"], 1, "hint:"),
+        (&["run", "missing.raw"], 1, "hint:"),
+    ] {
+        let output = run(Command::new(support::FLAGSTONE).args(arguments).current_dir(&dir));
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?} lacks {words:?}: {text}");
+        assert!(!text.contains("panicked"), "{text}");
+    }
+    assert!(!dir.join("out").exists(), "a mistake made an output folder");
+    assert!(!dir.join("ci.lock").exists(), "a mistake made a lock");
+}

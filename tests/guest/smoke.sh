@@ -1,0 +1,27 @@
+# Reports what a test asserts, one "key=value" a line, from inside the booted system.
+say() { printf '%s=%s\n' "$1" "$2"; }
+. /usr/lib/os-release
+say image "$IMAGE_ID $IMAGE_VERSION"
+say boot_complete "$(systemctl is-active boot-complete.target)"
+say failed "$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
+say usr_source "$(findmnt --noheadings --output SOURCE /usr)"
+say usr_type "$(findmnt --noheadings --output FSTYPE /usr)"
+say usr_options "$(findmnt --noheadings --output OPTIONS /usr)"
+say usr_verity "$(dmsetup status usr | cut -d' ' -f3-4)"
+if touch /usr/written 2>/dev/null; then say usr_written yes; else say usr_written no; fi
+say root_hash "$(sed 's/.*usrhash=\([0-9a-f]*\).*/\1/' /proc/cmdline)"
+say root_type "$(findmnt --noheadings --output FSTYPE /)"
+say root_bytes "$(findmnt --bytes --noheadings --output SIZE /)"
+say etc_type "$(findmnt --noheadings --output FSTYPE /etc)"
+say machine_id "$(cat /etc/machine-id)"
+say disk_guid "$(sfdisk --disk-id /dev/vda)"
+say host_key "$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null)"
+say entries "$(ls /boot/EFI/Linux | tr '\n' ' ')"
+say setid "$(find /usr -xdev -perm /6000 -type f | sort | tr '\n' ' ')"
+if command -v ss >/dev/null; then
+    say listening "$(ss -Hltun | tr -s ' ' | cut -d' ' -f1,5 | tr ' ' '/' | sort -u | tr '\n' ' ')"
+fi
+count=$(cat /var/lib/smoke-count 2>/dev/null || echo 0)
+echo $((count + 1)) >/var/lib/smoke-count
+say earlier_boots "$count"
+say end yes

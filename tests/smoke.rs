@@ -1,0 +1,152 @@
+//! Boots real images through UEFI firmware in QEMU, and asks them from inside how they are.
+//!
+//! Ignored by default, since each boot takes minutes without KVM: `tests/run` runs them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+#[path = "support/guest.rs"]
+mod guest;
+mod support;
+
+/// How long one boot may take, on a busy machine without KVM.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What `base` may listen on: ssh, the stub resolver, and DHCP's client on its own address.
+const LISTENING: [&str; 6] = [
+    "tcp/0.0.0.0:22",
+    "tcp/[::]:22",
+    "tcp/127.0.0.53%lo:53",
+    "tcp/127.0.0.54:53",
+    "udp/127.0.0.53%lo:53",
+    "udp/127.0.0.54:53",
+];
+
+fn manifest(out: &Path) -> serde_json::Value {
+    let text = fs::read(support::artifact(out, ".manifest.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// What must hold inside any healthy image.
+fn assert_healthy(boot: &guest::Boot, manifest: &serde_json::Value) {
+    boot.assert_calm();
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
+    assert_eq!(of("end"), "yes", "the guest did not report to the end; see console.log");
+    let (id, version) = (manifest["id"].as_str().unwrap(), manifest["version"].as_str().unwrap());
+    assert_eq!(of("image"), format!("{id} {version}"));
+    assert_eq!(of("boot_complete"), "active");
+    assert_eq!(of("failed"), "");
+    assert_eq!(of("usr_source"), "/dev/mapper/usr");
+    assert_eq!(of("usr_type"), "erofs");
+    assert!(of("usr_options").split(',').any(|option| option == "ro"), "{}", of("usr_options"));
+    assert_eq!(of("usr_verity"), "verity V");
+    assert_eq!(of("usr_written"), "no");
+    assert_eq!(of("root_hash"), manifest["root_hash"].as_str().unwrap());
+    assert_eq!(of("root_type"), "ext4");
+    assert!(of("root_bytes").parse::<u64>().unwrap() > 4 << 30, "ROOT has {}", of("root_bytes"));
+    assert_eq!(of("etc_type"), "overlay");
+    // The loader's counter is gone from the name: the boot was found good.
+    assert_eq!(of("entries"), format!("{id}_{version}.efi"));
+    assert_eq!(of("machine_id").len(), 32);
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
+    let dir = support::scratch("smoke-base");
+    let image = support::build("base", &dir);
+    let manifest = manifest(&dir.join("out"));
+    let before = fs::metadata(&image).unwrap().modified().unwrap();
+
+    let first = guest::boot(&image, &dir.join("state"), LIMIT);
+    assert_healthy(&first, &manifest);
+    assert_eq!(first.report["earlier_boots"], "0");
+    let listening: BTreeSet<&str> = first.report["listening"]
+        .split_whitespace()
+        .filter(|socket| !(socket.starts_with("udp/10.0.2.15%") && socket.ends_with(":68")))
+        .collect();
+    assert_eq!(listening, BTreeSet::from(LISTENING));
+
+    let second = guest::boot(&image, &dir.join("state"), LIMIT);
+    assert_healthy(&second, &manifest);
+    assert_eq!(second.report["earlier_boots"], "1");
+    for kept in ["machine_id", "host_key", "disk_guid"] {
+        assert!(!first.report[kept].is_empty(), "{kept}");
+        assert_eq!(first.report[kept], second.report[kept], "{kept}");
+    }
+    assert_ne!(first.report["disk_guid"].to_lowercase(), disk_guid(&image));
+    assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before, "the image was changed");
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn ci_boots_healthy() {
+    let dir = support::scratch("smoke-ci");
+    let image = support::build("ci", &dir);
+    let boot = guest::boot(&image, &dir.join("state"), LIMIT);
+    assert_healthy(&boot, &manifest(&dir.join("out")));
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn a_flipped_bit_in_a_used_block_of_usr_is_never_healthy() {
+    let dir = support::scratch("smoke-tamper");
+    let image = support::build("ci", &dir);
+    let usr = support::artifact(&dir.join("out"), ".usr.erofs");
+    let in_usr = first_block_of(&usr, "/lib/systemd/systemd");
+    let disk = File::options().read(true).write(true).open(&image).unwrap();
+    let at = slot_a(&disk) + in_usr + 100;
+    let mut byte = [0];
+    disk.read_exact_at(&mut byte, at).unwrap();
+    disk.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    drop(disk);
+
+    let boot = guest::boot(&image, &dir.join("state"), LIMIT);
+    assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
+    assert!(!boot.console.contains("boot-complete.target"), "the boot was called complete");
+    assert!(boot.console.contains("is corrupted"), "dm-verity said nothing");
+    assert!(boot.console.contains("Kernel panic"), "the machine went on");
+}
+
+/// Returns where a file's data begins in an EROFS image, as `dump.erofs` sees it.
+fn first_block_of(image: &Path, path: &str) -> u64 {
+    let mut command = Command::new("dump.erofs");
+    let output = command.arg("-e").arg(format!("--path={path}")).arg(image).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    // "   0:        0..    4096 |    4096 :     123..  456 |   4096"
+    let extent = text.lines().find(|line| line.trim_start().starts_with("0:")).expect(&text);
+    let physical = extent.rsplit(':').next().unwrap();
+    physical.split("..").next().unwrap().trim().parse().unwrap()
+}
+
+/// Returns where partition 3 begins, in bytes (UEFI 2.10, 5.3.3).
+fn slot_a(disk: &File) -> u64 {
+    let mut lba = [0; 8];
+    disk.read_exact_at(&mut lba, 1024 + 2 * 128 + 32).unwrap();
+    u64::from_le_bytes(lba) * 512
+}
+
+/// Returns the GUID in an image's primary header (UEFI 2.10, 5.3.2), in lower case.
+fn disk_guid(image: &Path) -> String {
+    let mut guid = [0; 16];
+    File::open(image).unwrap().read_exact_at(&mut guid, 512 + 56).unwrap();
+    let group = |range: std::ops::Range<usize>, little: bool| {
+        let mut bytes = guid[range].to_vec();
+        if little {
+            bytes.reverse();
+        }
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    [
+        group(0..4, true),
+        group(4..6, true),
+        group(6..8, true),
+        group(8..10, false),
+        group(10..16, false),
+    ]
+    .join("-")
+}

@@ -1,0 +1,34 @@
+//! What the tests of the whole program share: building a shipped recipe.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The program under test.
+pub(crate) const FLAGSTONE: &str = env!("CARGO_BIN_EXE_flagstone");
+
+/// A folder for one test, emptied.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// Locks a shipped recipe anew and builds it below `dir`; returns the disk image.
+pub(crate) fn build(recipe: &str, dir: &Path) -> PathBuf {
+    let status = Command::new(FLAGSTONE)
+        .args(["build", recipe])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "flagstone build {recipe} ended with {status}");
+    artifact(&dir.join("out"), ".raw")
+}
+
+/// Returns the artefact whose name ends so.
+pub(crate) fn artifact(out: &Path, suffix: &str) -> PathBuf {
+    let names = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path());
+    names.into_iter().find(|path| path.to_str().unwrap().ends_with(suffix)).unwrap()
+}
