@@ -1,5 +1,7 @@
 //! Builds real packages with the real program, and compares every byte.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

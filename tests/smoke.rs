@@ -2,6 +2,8 @@
 //!
 //! Ignored by default, since each boot takes minutes without KVM: `tests/run` runs them.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
