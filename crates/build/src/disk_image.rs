@@ -5,7 +5,7 @@ use bytes::Bytes;
 use flagstone_artifact::ImageName;
 use flagstone_disk::{
     Content, EspOptions, EspPath, Layout, LayoutRequest, PartitionSizes, Role, build_esp, esp_fits,
-    write_disk,
+    read_back, write_disk,
 };
 use flagstone_recipe::DiskSizes;
 
@@ -69,6 +69,7 @@ pub(crate) fn write(
         source_date,
     };
     let esp = build_esp(&files, &options).map_err(BuildError::Esp)?;
+    read_back(&esp, &files).map_err(BuildError::Esp)?;
     let stream = |file_name: String| -> Result<Content<'static>, BuildError> {
         let path = output.path(&file_name);
         let open = || {

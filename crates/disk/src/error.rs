@@ -123,6 +123,16 @@ impl DiskError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FatError {
+    /// A second implementation does not read what was written.
+    #[error(
+        "the EFI system partition does not read back: /{path} differs or cannot be opened ({reason})"
+    )]
+    ReadBack {
+        /// The file; empty for the file system itself.
+        path: String,
+        /// What the second implementation says.
+        reason: String,
+    },
     /// The text is not a path that FAT can hold.
     #[error("{path:?} is not a path on a FAT file system: {rule}")]
     Path {

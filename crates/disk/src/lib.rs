@@ -16,7 +16,8 @@
 //! FAT32 writer is our own: `fatfs` 0.3.6 gives `.` and `..` long-name entries and lets the `..` of
 //! a top directory point at cluster 2, which `fsck.vfat` reports as damage, and it takes its clock
 //! only as a `'static` object. A file system that is written once, from a known list, needs no
-//! allocator: every file is one run of clusters.
+//! allocator: every file is one run of clusters. `fatfs` reads it back instead ([`read_back`]): every
+//! build proves its EFI system partition through a second implementation.
 
 mod content;
 mod error;
@@ -29,6 +30,7 @@ mod fat_time;
 mod identifier;
 mod layout;
 mod partition_type;
+mod read_back;
 mod role;
 mod sparse;
 mod table;
@@ -42,6 +44,7 @@ pub use layout::{
     HEAD_ROOM_PERCENT, Layout, LayoutRequest, Partition, PartitionSizes, verity_tree_bytes,
 };
 pub use partition_type::PartitionType;
+pub use read_back::read_back;
 pub use role::Role;
 pub use sparse::SparseImage;
 pub use table::{DiskTable, TableEntry, read_table};
