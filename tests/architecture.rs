@@ -1,0 +1,61 @@
+//! Keeps the direction in which the crates depend on each other (docs/architecture.md).
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate may know of, at most.
+const ALLOWED: [(&str, &[&str]); 12] = [
+    ("artifact", &[]),
+    ("tree", &[]),
+    ("fetch", &["artifact"]),
+    ("debian", &["artifact", "fetch"]),
+    ("recipe", &["artifact"]),
+    ("index", &["tree"]),
+    ("rootfs", &["tree"]),
+    ("image", &["artifact", "tree"]),
+    ("boot", &["artifact", "index", "tree"]),
+    ("disk", &["artifact"]),
+    (
+        "build",
+        &[
+            "artifact", "boot", "debian", "disk", "fetch", "image", "index", "recipe", "rootfs",
+            "tree",
+        ],
+    ),
+    ("cli", &["artifact", "build", "debian", "fetch", "recipe"]),
+];
+
+/// Crates of others that only one border may be crossed with.
+const FENCED: [(&str, &[&str]); 4] = [
+    ("ureq", &["fetch"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("pgp", &["debian"]),
+];
+
+#[test]
+fn crates_depend_downwards_only() {
+    let metadata = MetadataCommand::new().no_deps().other_options(["--offline".into()]).exec();
+    let metadata = metadata.unwrap();
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.into_iter().collect();
+    let mut seen = BTreeSet::new();
+    for package in &metadata.packages {
+        let name = package.name.strip_prefix("flagstone-").unwrap();
+        seen.insert(name);
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} has no place yet"));
+        let own = package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal);
+        for dependency in own {
+            if let Some(other) = dependency.name.strip_prefix("flagstone-") {
+                assert!(allowed.contains(&other), "{name} must not know {other}");
+            }
+            for (fenced, homes) in FENCED {
+                let at_home = dependency.name != fenced || homes.contains(&name);
+                assert!(at_home, "{name} must not use {fenced}");
+            }
+        }
+    }
+    assert_eq!(seen, allowed.keys().copied().collect());
+}
