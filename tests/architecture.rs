@@ -29,12 +29,8 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates of others that only one border may be crossed with.
-const FENCED: [(&str, &[&str]); 4] = [
-    ("ureq", &["fetch"]),
-    ("clap", &["cli"]),
-    ("indicatif", &["cli"]),
-    ("pgp", &["debian"]),
-];
+const FENCED: [(&str, &[&str]); 4] =
+    [("ureq", &["fetch"]), ("clap", &["cli"]), ("indicatif", &["cli"]), ("pgp", &["debian"])];
 
 #[test]
 fn crates_depend_downwards_only() {

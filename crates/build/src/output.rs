@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flagstone_artifact::ImageName;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::BuildError;
 
@@ -68,7 +69,12 @@ impl Names {
 pub(crate) struct Output {
     dir: PathBuf,
     staging: tempfile::TempDir,
+    /// Held on the hidden folder, so that others can tell a running build from one that was killed.
+    _lock: File,
 }
+
+/// How the names of hidden folders begin.
+const STAGING_PREFIX: &str = ".flagstone-";
 
 impl Output {
     /// Prepares the folder.
@@ -84,9 +90,11 @@ impl Output {
                 return Err(BuildError::Exists { path });
             }
         }
+        remove_leftovers(dir).map_err(error(dir))?;
         let staging =
-            tempfile::Builder::new().prefix(".flagstone-").tempdir_in(dir).map_err(error(dir))?;
-        Ok(Self { dir: dir.to_owned(), staging })
+            tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(dir).map_err(error(dir))?;
+        let lock = lock_folder(staging.path()).map_err(error(staging.path()))?;
+        Ok(Self { dir: dir.to_owned(), staging, _lock: lock })
     }
 
     /// Returns where a file lies while it is written.
@@ -134,5 +142,82 @@ impl Output {
         }
         let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
         synced.map_err(|source| BuildError::Write { path: self.dir.clone(), source })
+    }
+}
+
+/// Removes the hidden folders of builds that were killed.
+fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let hidden = entry.file_name().to_string_lossy().starts_with(STAGING_PREFIX);
+        if hidden && entry.file_type()?.is_dir() && lock_folder(&entry.path()).is_ok() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Locks a folder until the returned file is closed; fails if another process has it.
+fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = File::open(path)?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flagstone_artifact::Architecture;
+
+    fn names() -> Names {
+        Names::new(&ImageName {
+            id: "base".parse().unwrap(),
+            version: "1".parse().unwrap(),
+            architecture: Architecture::X86_64,
+        })
+    }
+
+    fn entries(dir: &Path) -> usize {
+        fs::read_dir(dir).unwrap().count()
+    }
+
+    #[test]
+    fn what_a_killed_build_left_is_removed_and_a_running_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let leftover = dir.path().join(".flagstone-old");
+        fs::create_dir(&leftover).unwrap();
+        fs::write(leftover.join("base_1_x86-64.raw"), "half").unwrap();
+        let running = Output::open(dir.path(), &names(), Existing::Refuse).unwrap();
+        assert!(!leftover.exists());
+        let second = Output::open(dir.path(), &names(), Existing::Refuse).unwrap();
+        assert!(running.path("").exists());
+        drop((running, second));
+        assert_eq!(entries(dir.path()), 0);
+    }
+
+    #[test]
+    fn nothing_has_its_name_before_all_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = Output::open(dir.path(), &names(), Existing::Refuse).unwrap();
+        for name in names().all().iter().skip(1) {
+            output.write(name, b"x").unwrap();
+        }
+        assert!(matches!(output.publish(&names()), Err(BuildError::Write { .. })));
+        assert_eq!(entries(dir.path()), 0);
+    }
+
+    #[test]
+    fn earlier_artefacts_are_replaced_only_on_demand() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(SUMS), "old").unwrap();
+        let refused = Output::open(dir.path(), &names(), Existing::Refuse);
+        assert!(matches!(refused, Err(BuildError::Exists { .. })));
+        let output = Output::open(dir.path(), &names(), Existing::Replace).unwrap();
+        for name in names().all() {
+            output.write(&name, b"new").unwrap();
+        }
+        output.publish(&names()).unwrap();
+        assert_eq!(fs::read(dir.path().join(SUMS)).unwrap(), b"new");
+        assert_eq!(entries(dir.path()), 6);
     }
 }
