@@ -1,7 +1,5 @@
 //! Keeps the direction in which the crates depend on each other (docs/architecture.md).
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};

@@ -16,7 +16,7 @@ mod guest;
 mod support;
 
 /// How long one boot may take, on a busy machine without KVM.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(12);
 
 /// What `base` may listen on: ssh, the stub resolver, and DHCP's client on its own address.
 const LISTENING: [&str; 6] = [
