@@ -80,6 +80,39 @@ fn as_nobody(dir: &Path, cache: &str, expected: &str) {
 }
 
 #[test]
+#[ignore = "fetches packages"]
+fn a_killed_build_leaves_no_name_and_the_next_one_is_whole() {
+    let dir = support::scratch("build-killed");
+    let start = || {
+        Command::new(support::FLAGSTONE)
+            .args(["build", "ci"])
+            .current_dir(&dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let out = dir.join("out");
+    let staged = || fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some());
+    let mut build = start();
+    while !staged() {
+        assert!(build.try_wait().unwrap().is_none(), "the build ended before it staged anything");
+        std::thread::yield_now();
+    }
+    build.kill().unwrap();
+    build.wait().unwrap();
+    for entry in fs::read_dir(&out).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(name.as_encoded_bytes().starts_with(b".flagstone-"), "{name:?}");
+    }
+    assert!(start().wait().unwrap().success());
+    let sums = run(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(&out));
+    assert!(sums.status.success(), "{}", said(&sums));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 6, "something is left over");
+}
+
+#[test]
 fn mistakes_get_one_clear_message_and_leave_nothing_behind() {
     let dir = support::scratch("build-mistakes");
     let bad = "extends = \"ci\"\n[image]\nid = \"x\"\n[pakages]\nadd = [\"bash\"]\n";

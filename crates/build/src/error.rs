@@ -167,9 +167,6 @@ impl BuildError {
                 Some("add --force to replace it, or choose another folder with --out".to_owned())
             }
             Self::Write { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    Some("make room, or choose a folder on another disk with --out".to_owned())
-                }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     Some("choose a folder that you may write to with --out".to_owned())
                 }

@@ -57,7 +57,14 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<BuildError>().and_then(BuildError::hint))
             .or_else(|| cause.downcast_ref::<ArchiveError>().and_then(ArchiveError::hint))
             .or_else(|| cause.downcast_ref::<FetchError>().and_then(FetchError::hint))
+            .or_else(|| cause.downcast_ref::<io::Error>().and_then(room))
     })
+}
+
+/// What to do about a full disk, wherever it filled up.
+fn room(error: &io::Error) -> Option<String> {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        .then(|| "make room, or choose folders on another disk with --out, --cache-dir".to_owned())
 }
 
 fn is_broken_pipe(error: &Error) -> bool {
