@@ -86,6 +86,29 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
 
 #[test]
 #[ignore = "boots QEMU"]
+fn edge_boots_with_what_a_kubelet_expects() {
+    let dir = support::scratch("smoke-edge");
+    let image = support::build("edge", &dir);
+    let boot = guest::boot(&image, &dir.join("state"), LIMIT);
+    assert_healthy(&boot, &manifest(&dir.join("out")));
+    for (key, expected) in [
+        ("containerd", "active"),
+        ("cri", "ok"),
+        ("overlayfs", "ok"),
+        ("bridge", "1"),
+        ("forward", "1"),
+        ("overcommit", "1"),
+        ("loopback", "/usr/lib/cni/loopback"),
+        ("modules", "br_netfilter ip_vs nf_conntrack overlay"),
+        ("propagation", "shared"),
+    ] {
+        assert_eq!(boot.report[key], expected, "{key}");
+    }
+    assert!(boot.report["iptables"].contains("nf_tables"), "{}", boot.report["iptables"]);
+}
+
+#[test]
+#[ignore = "boots QEMU"]
 fn ci_boots_healthy() {
     let dir = support::scratch("smoke-ci");
     let image = support::build("ci", &dir);

@@ -21,6 +21,19 @@ say setid "$(find /usr -xdev -perm /6000 -type f | sort | tr '\n' ' ')"
 if command -v ss >/dev/null; then
     say listening "$(ss -Hltun | tr -s ' ' | cut -d' ' -f1,5 | tr ' ' '/' | sort -u | tr '\n' ' ')"
 fi
+if command -v ctr >/dev/null; then
+    say containerd "$(systemctl is-active containerd.service)"
+    say cri "$(ctr plugins ls id==cri | tail -n 1 | tr -s ' ' | cut -d' ' -f4)"
+    say overlayfs "$(ctr plugins ls id==overlayfs | tail -n 1 | tr -s ' ' | cut -d' ' -f4)"
+    say bridge "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables)"
+    say forward "$(cat /proc/sys/net/ipv4/ip_forward)"
+    say overcommit "$(cat /proc/sys/vm/overcommit_memory)"
+    say loopback "$(readlink -f /opt/cni/bin/loopback)"
+    say iptables "$(iptables -t nat -L -n >/dev/null && iptables --version)"
+    say modules "$(for m in br_netfilter ip_vs nf_conntrack overlay; do
+        [ -e /sys/module/$m ] && printf '%s ' $m; done)"
+    say propagation "$(findmnt --noheadings --output PROPAGATION /)"
+fi
 count=$(cat /var/lib/smoke-count 2>/dev/null || echo 0)
 echo $((count + 1)) >/var/lib/smoke-count
 say earlier_boots "$count"

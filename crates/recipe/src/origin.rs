@@ -4,9 +4,11 @@ use std::path::{Component, Path, PathBuf};
 use crate::suggest::did_you_mean;
 
 /// The recipes inside the program, by name.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 4] = [
     ("base", include_str!("../../../recipes/base.toml")),
     ("ci", include_str!("../../../recipes/ci.toml")),
+    ("edge", include_str!("../../../recipes/edge.toml")),
+    ("edge-metal", include_str!("../../../recipes/edge-metal.toml")),
 ];
 
 /// Returns the recipes that are shipped inside the program, as (name, text), by name.
