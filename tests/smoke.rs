@@ -109,6 +109,16 @@ fn edge_boots_with_what_a_kubelet_expects() {
 
 #[test]
 #[ignore = "boots QEMU"]
+fn base_for_arm64_boots_healthy() {
+    let dir = support::scratch("smoke-arm64");
+    let image = support::build_with("base", &["--arch", "arm64"], &dir);
+    let boot = guest::boot(&image, &dir.join("state"), LIMIT);
+    assert_healthy(&boot, &manifest(&dir.join("out")));
+    assert_eq!(boot.report["machine"], "aarch64");
+}
+
+#[test]
+#[ignore = "boots QEMU"]
 fn ci_boots_healthy() {
     let dir = support::scratch("smoke-ci");
     let image = support::build("ci", &dir);

@@ -2,6 +2,7 @@
 say() { printf '%s=%s\n' "$1" "$2"; }
 . /usr/lib/os-release
 say image "$IMAGE_ID $IMAGE_VERSION"
+say machine "$(uname -m)"
 say boot_complete "$(systemctl is-active boot-complete.target)"
 say failed "$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
 say usr_source "$(findmnt --noheadings --output SOURCE /usr)"

@@ -17,8 +17,14 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
 
 /// Locks a shipped recipe anew and builds it below `dir`; returns the disk image.
 pub(crate) fn build(recipe: &str, dir: &Path) -> PathBuf {
+    build_with(recipe, &[], dir)
+}
+
+/// Does what [`build`] does, with more arguments.
+pub(crate) fn build_with(recipe: &str, arguments: &[&str], dir: &Path) -> PathBuf {
     let status = Command::new(FLAGSTONE)
         .args(["build", recipe])
+        .args(arguments)
         .current_dir(dir)
         .stdin(Stdio::null())
         .status()

@@ -40,6 +40,14 @@ impl Architecture {
         }
     }
 
+    /// Returns the name that the kernel and Rust give it (`uname -m`).
+    pub const fn processor(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
     /// Returns the suffix of UEFI file names (`BOOT<suffix>.EFI`; UEFI 2.10, table 3.5).
     pub const fn efi(self) -> &'static str {
         match self {

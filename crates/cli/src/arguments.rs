@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use flagstone_artifact::Architecture;
 
 use crate::command::{build::Build, lock::Lock, run::Run};
 
@@ -29,6 +30,11 @@ pub(crate) enum Command {
 /// Which recipe, and where its packages come from.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SourceArguments {
+    /// Architecture to build for, in place of the recipe's own; its lock has the name in its own
+    /// name (`base.arm64.lock`)
+    #[arg(long, value_name = "ARCHITECTURE")]
+    pub(crate) arch: Option<Architecture>,
+
     /// Base URL of a Debian mirror's main archive [default: `$FLAGSTONE_MIRROR`, then the
     /// configuration file, then this machine's own apt sources]
     #[arg(long, value_name = "URL")]

@@ -62,6 +62,43 @@ table! {
         users: Keyed<AccountName, UserLayer>,
         /// systemd units to enable, disable, mask or add, by name.
         units: Keyed<UnitName, UnitLayer>,
+        /// What to lay over this file for one architecture, by the architecture's name.
+        on: OnLayers,
+    }
+}
+
+/// What a file says for single architectures: layers over its own, of which at most one is used.
+#[derive(Debug, Default)]
+pub(crate) struct OnLayers(pub(crate) Keyed<Architecture, RecipeLayer>);
+
+impl OnLayers {
+    /// Takes the layer of one architecture out.
+    pub(crate) fn take(mut self, architecture: Architecture) -> Option<RecipeLayer> {
+        self.0.0.remove(&architecture).map(|layer| layer.value)
+    }
+}
+
+/// They belong to one file, and are laid over it before another file comes over both.
+impl Onto for OnLayers {}
+
+impl Decode for OnLayers {
+    fn decode(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let layers: Keyed<Architecture, RecipeLayer> = Keyed::decode(node, report)?;
+        for (architecture, layer) in &layers.0 {
+            let layer = &layer.value;
+            let places = [
+                ("extends", layer.extends.as_ref().map(|value| &value.at)),
+                ("image", layer.image.as_ref().map(|value| &value.at)),
+                ("on", layer.on.as_ref().map(|value| &value.at)),
+            ];
+            for (key, at) in places.into_iter().filter_map(|(key, at)| Some((key, at?))) {
+                report.push(
+                    at.error(format!("`{key}` cannot depend on the architecture"))
+                        .hint(format!("take it out of [on.{architecture}]")),
+                );
+            }
+        }
+        Some(Self(layers))
     }
 }
 

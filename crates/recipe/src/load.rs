@@ -3,6 +3,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use flagstone_artifact::Architecture;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -53,17 +54,39 @@ impl Recipe {
     /// # Errors
     /// Everything that is wrong with it, as far as one pass could tell.
     pub fn load(name_or_path: &str, reader: &dyn Reader) -> Result<Self, Diagnostics> {
+        Self::load_for(name_or_path, None, reader)
+    }
+
+    /// Loads a recipe as [`Self::load`] does, for another architecture than its own.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for(
+        name_or_path: &str,
+        architecture: Option<Architecture>,
+        reader: &dyn Reader,
+    ) -> Result<Self, Diagnostics> {
         let origin = Origin::find(name_or_path, None)
             .map_err(|(what, hint)| Diagnostic::new(name_or_path, what).hint(hint))?;
         let (shown, layers) = load_chain(&origin, reader)?;
+        let own = layers.iter().find_map(own_architecture);
+        let target = architecture.or(own);
         let mut report = Report::default();
-        let merged = layers
-            .into_iter()
-            .rev()
-            .fold(None, |base: Option<RecipeLayer>, layer| Some(layer.onto(base, &mut report)));
+        let mut merged: Option<RecipeLayer> = None;
+        for mut layer in layers.into_iter().rev() {
+            let on = layer.on.take().zip(target).and_then(|(on, target)| on.value.take(target));
+            for layer in [Some(layer), on].into_iter().flatten() {
+                merged = Some(layer.onto(merged, &mut report));
+            }
+        }
         report.finish()?;
-        resolve(merged.unwrap_or_default(), &shown, reader)
+        let retarget = architecture.filter(|architecture| Some(*architecture) != own);
+        resolve(merged.unwrap_or_default(), retarget, &shown, reader)
     }
+}
+
+fn own_architecture(layer: &RecipeLayer) -> Option<Architecture> {
+    layer.image.as_ref()?.value.architecture.as_ref().map(|architecture| architecture.value)
 }
 
 /// Reads a recipe and all it extends: the name of the first, and the layers from it down.
@@ -147,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::shipped;
+    use crate::{CmdlineArg, shipped};
     use crate::snapshots::{COMPLETE, Files};
 
     fn load(files: &[(&str, &str)]) -> Recipe {
@@ -175,6 +198,46 @@ mod tests {
             let recipe = Recipe::load(name, &Files::new([])).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(recipe.image.id.as_str(), *name);
             assert!(recipe.packages.iter().any(|package| package.as_str() == "systemd"));
+        }
+    }
+
+    #[test]
+    fn shipped_recipes_load_for_every_architecture() {
+        for ((name, _), architecture) in
+            shipped().iter().flat_map(|recipe| Architecture::ALL.map(|a| (recipe, a)))
+        {
+            let recipe = Recipe::load_for(name, Some(architecture), &Files::new([]))
+                .unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(recipe.image.architecture, architecture);
+            assert!(recipe.kernel.package.as_str().ends_with(architecture.debian()), "{name}");
+            let foreign = architecture != Architecture::X86_64;
+            assert_eq!(recipe.retarget, foreign.then_some(architecture), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_for_one_architecture_lies_over_its_file_and_below_the_next() {
+        let base = format!(
+            "{COMPLETE}\n[on.x86-64.kernel]\ncmdline.add = [\"one\"]\n\
+             [on.arm64.kernel]\npackage = \"linux-image-arm64\"\ncmdline.add = [\"two\"]\n"
+        );
+        let site = "extends = \"root.toml\"\nkernel.cmdline.add = [\"three\"]";
+        let files = Files::new([("root.toml", base.as_str()), ("site.toml", site)]);
+        for (architecture, word) in [(None, "one"), (Some(Architecture::Arm64), "two")] {
+            let recipe = Recipe::load_for("site.toml", architecture, &files).unwrap();
+            let words: Vec<&str> = recipe.kernel.cmdline.iter().map(CmdlineArg::as_str).collect();
+            assert_eq!(words[words.len() - 2..], [word, "three"]);
+        }
+        for (text, expected) in [
+            ("on.arm64.image.id = \"x\"", "`image` cannot depend on the architecture"),
+            ("on.arm64.on.arm64.sysctl.a = 1", "`on` cannot depend on the architecture"),
+            ("on.aarch64.sysctl.a = 1", "did you mean `arm64`?"),
+            ("on.arm64.kernal = 1", "did you mean `kernel`?"),
+        ] {
+            let text = format!("extends = \"root.toml\"\n{text}");
+            let files = Files::new([("root.toml", COMPLETE), ("a.toml", text.as_str())]);
+            let errors = Recipe::load("a.toml", &files).unwrap_err().to_string();
+            assert!(errors.contains(expected), "{errors}");
         }
     }
 

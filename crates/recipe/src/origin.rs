@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use flagstone_artifact::Architecture;
+
 use crate::suggest::did_you_mean;
 
 /// The recipes inside the program, by name.
@@ -17,12 +19,17 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
 }
 
 /// Returns where the lock of a recipe lies: beside its file, with the extension `lock`; in the
-/// working directory for a shipped recipe.
-pub fn lock_path(name_or_path: &str) -> PathBuf {
+/// working directory for a shipped recipe. Another architecture than the recipe's own stands before
+/// the extension ([`Recipe::retarget`](crate::Recipe::retarget)).
+pub fn lock_path(name_or_path: &str, retarget: Option<Architecture>) -> PathBuf {
+    let extension = match retarget {
+        Some(architecture) => format!("{architecture}.lock"),
+        None => "lock".to_owned(),
+    };
     if names_a_file(name_or_path) {
-        Path::new(name_or_path).with_extension("lock")
+        Path::new(name_or_path).with_extension(extension)
     } else {
-        PathBuf::from(format!("{name_or_path}.lock"))
+        PathBuf::from(format!("{name_or_path}.{extension}"))
     }
 }
 
@@ -129,7 +136,7 @@ mod tests {
             ("./edge.toml", "./edge.lock"),
             ("a.b/c", "a.b/c.lock"),
         ] {
-            assert_eq!(lock_path(recipe), PathBuf::from(lock), "{recipe}");
+            assert_eq!(lock_path(recipe, None), PathBuf::from(lock), "{recipe}");
         }
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use flagstone_artifact::{ImageName, ParseError, Sha256Digest};
+use flagstone_artifact::{Architecture, ImageName, ParseError, Sha256Digest};
 
 use crate::decode::Word;
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 pub struct Recipe {
     /// What the image is called.
     pub image: ImageName,
+    /// The image's architecture, if the caller asked for another than the recipe's own.
+    pub retarget: Option<Architecture>,
     /// Where packages come from.
     pub source: Source,
     /// Packages to install, the kernel's not among them; see [`Self::requested`].

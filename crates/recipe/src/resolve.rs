@@ -38,13 +38,18 @@ const OWN_ARGS: [&str; 5] =
 const PARTITION_MAX: u64 = 1 << 44;
 
 /// Turns a merged layer into a recipe; `shown` names the recipe that was loaded.
+///
+/// `retarget` is an architecture to take in place of the recipe's own.
 pub(crate) fn resolve(
-    layer: RecipeLayer,
+    mut layer: RecipeLayer,
+    retarget: Option<Architecture>,
     shown: &str,
     reader: &dyn Reader,
 ) -> Result<Recipe, Diagnostics> {
     let mut resolver = Resolver { reader, report: Report::default(), missing: Vec::new() };
-    let recipe = resolver.recipe(layer);
+    let own = section(layer.image.take());
+    let image = resolver.image(own, retarget);
+    let recipe = resolver.recipe(layer, image, retarget);
     resolver.report_missing(shown);
     resolver.report.finish()?;
     recipe.ok_or_else(|| Diagnostic::new(shown, "the recipe is not complete").into())
@@ -59,10 +64,14 @@ struct Resolver<'r> {
 
 impl Resolver<'_> {
     /// Every part is resolved before any is missed, so that each can report.
-    fn recipe(&mut self, layer: RecipeLayer) -> Option<Recipe> {
+    fn recipe(
+        &mut self,
+        layer: RecipeLayer,
+        image: Option<ImageName>,
+        retarget: Option<Architecture>,
+    ) -> Option<Recipe> {
         self.paths(&layer);
         self.account_numbers(&layer);
-        let image = self.image(section(layer.image));
         let architecture = image.as_ref().map(|image| image.architecture);
         let source = self.source(section(layer.source));
         let exclude = items(layer.exclude);
@@ -85,6 +94,7 @@ impl Resolver<'_> {
 
         Some(Recipe {
             image: image?,
+            retarget,
             source: source?,
             packages,
             exclude: values(exclude),
@@ -137,15 +147,15 @@ impl Resolver<'_> {
             .collect()
     }
 
-    fn image(&mut self, layer: ImageLayer) -> Option<ImageName> {
+    fn image(&mut self, layer: ImageLayer, retarget: Option<Architecture>) -> Option<ImageName> {
         let id = self.require(layer.id, "image.id");
         let version = self.require(layer.version, "image.version");
-        let architecture = self.require(layer.architecture, "image.architecture");
-        Some(ImageName {
-            id: id?.value,
-            version: version?.value,
-            architecture: architecture?.value,
-        })
+        let own = layer.architecture.map(|architecture| architecture.value);
+        let architecture = retarget.or(own);
+        if architecture.is_none() {
+            self.missing.push("`image.architecture`".to_owned());
+        }
+        Some(ImageName { id: id?.value, version: version?.value, architecture: architecture? })
     }
 
     fn source(&mut self, layer: SourceLayer) -> Option<Source> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::layer::{AccountNumber, RecipeLayer, SysctlLayer};
+use crate::layer::{AccountNumber, OnLayers, RecipeLayer, SysctlLayer};
 use crate::lock_file::LockTable;
 use crate::source::Located;
 
@@ -63,6 +63,23 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         T::json_schema(generator)
+    }
+}
+
+impl JsonSchema for OnLayers {
+    fn schema_name() -> Cow<'static, str> {
+        "OnLayers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let layer = generator.subschema_for::<RecipeLayer>();
+        let names = flagstone_artifact::Architecture::ALL.map(|a| [a.name(), a.debian()]);
+        let names: std::collections::BTreeSet<&str> = names.into_iter().flatten().collect();
+        schemars::json_schema!({
+            "type": "object",
+            "propertyNames": { "enum": names },
+            "additionalProperties": layer,
+        })
     }
 }
 

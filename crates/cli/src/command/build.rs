@@ -64,10 +64,10 @@ pub(crate) fn build_recipe(
     existing: Existing,
     arguments: &SourceArguments,
 ) -> Result<Manifest> {
-    let recipe = Recipe::load(reference, &DiskReader)?;
+    let recipe = Recipe::load_for(reference, arguments.arch, &DiskReader)?;
     let sources = Sources::find(arguments)?;
     let progress = Reporter::new();
-    let path = lock_path(reference);
+    let path = lock_path(reference, recipe.retarget);
     let lock = if let Some(lock) = locking::read(&path)? {
         lock
     } else {

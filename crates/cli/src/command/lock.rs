@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use flagstone_artifact::Architecture;
 use flagstone_recipe::{DiskReader, LockDiff, PackageName, Recipe, lock_path};
 
 use super::locking;
@@ -32,8 +33,8 @@ pub(crate) struct Lock {
 
 impl Lock {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        let recipe = Recipe::load(&self.recipe, &DiskReader)?;
-        let path = lock_path(&self.recipe);
+        let recipe = Recipe::load_for(&self.recipe, self.sources.arch, &DiskReader)?;
+        let path = lock_path(&self.recipe, recipe.retarget);
         let old = locking::read(&path)?;
         self.refuse_unknown(old.as_ref())?;
         let sources = Sources::find(&self.sources)?;
@@ -43,7 +44,8 @@ impl Lock {
         let shown = path.display();
         let Some(old) = old else {
             if self.check {
-                let hint = format!("run `flagstone lock {}`", self.recipe);
+                let hint =
+                    format!("run `flagstone lock {}{}`", self.recipe, for_arch(recipe.retarget));
                 return Err(Hinted::new(format!("there is no lock {shown}"), hint).into());
             }
             locking::write(&path, &new)?;
@@ -58,7 +60,7 @@ impl Lock {
         }
         writeln!(std::io::stdout(), "{diff}")?;
         if self.check {
-            let hint = format!("run `flagstone lock {}`", self.recipe);
+            let hint = format!("run `flagstone lock {}{}`", self.recipe, for_arch(recipe.retarget));
             return Err(Hinted::new(format!("{shown} is not up to date"), hint).into());
         }
         locking::write(&path, &new)?;
@@ -77,4 +79,9 @@ impl Lock {
             }
         }
     }
+}
+
+/// Returns the argument that asks for an architecture.
+fn for_arch(retarget: Option<Architecture>) -> String {
+    retarget.map(|architecture| format!(" --arch {architecture}")).unwrap_or_default()
 }

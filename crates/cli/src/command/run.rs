@@ -98,11 +98,12 @@ impl Run {
             // The name says the architecture (UAPI version format); other names are taken as x86-64.
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let arm = stem.ends_with(&format!("_{}", Architecture::Arm64));
-            let architecture = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
+            let named = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
+            let architecture = self.sources.arch.unwrap_or(named);
             return Ok((path.to_owned(), architecture));
         }
         build_recipe(&self.target, &self.out, Existing::Replace, &self.sources)?;
-        let recipe = Recipe::load(&self.target, &DiskReader)?;
+        let recipe = Recipe::load_for(&self.target, self.sources.arch, &DiskReader)?;
         let name = Names::new(&recipe.image).raw();
         Ok((self.out.join(name), recipe.image.architecture))
     }
