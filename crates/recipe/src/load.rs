@@ -170,8 +170,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{CmdlineArg, shipped};
     use crate::snapshots::{COMPLETE, Files};
+    use crate::{CmdlineArg, shipped};
 
     fn load(files: &[(&str, &str)]) -> Recipe {
         Recipe::load(files[0].0, &Files::new(files.iter().copied()))
