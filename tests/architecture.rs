@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("artifact", &[]),
     ("tree", &[]),
     ("fetch", &["artifact"]),
@@ -16,11 +16,12 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("image", &["artifact", "tree"]),
     ("boot", &["artifact", "index", "tree"]),
     ("disk", &["artifact"]),
+    ("sbom", &["artifact"]),
     (
         "build",
         &[
             "artifact", "boot", "debian", "disk", "fetch", "image", "index", "recipe", "rootfs",
-            "tree",
+            "sbom", "tree",
         ],
     ),
     ("cli", &["artifact", "build", "debian", "fetch", "recipe"]),

@@ -8,6 +8,7 @@ use flagstone_recipe::{Lock, PackageName, Recipe};
 use flagstone_tree::Mtime;
 
 use crate::output::{Existing, Names, Output};
+use crate::software::Software;
 use crate::{
     BuildError, Progress, Stage, boot_files, disk_image, manifest, packages, system, usr_image,
 };
@@ -70,11 +71,16 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let seed = Seed::new(recipe, lock);
 
     progress.0.stage(Stage::Unpack);
-    let unpacked = packages::unpack(cache, lock)?;
+    let mut unpacked = packages::unpack(cache, lock)?;
     progress.0.stage(Stage::Merge);
+    let controls = std::mem::take(&mut unpacked.controls);
     let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
     progress.0.stage(Stage::Finish);
-    let system = system::finish_system(merged, recipe, &tools(lock), date, progress.0)?;
+    let mut system = system::finish_system(merged, recipe, &tools(lock), date, progress.0)?;
+    let software = Software::new(&system.tree, recipe, lock, &controls);
+    software.install(&mut system.tree, date)?;
+    output.write(&names.spdx(), software.spdx.as_bytes())?;
+    output.write(&names.cyclonedx(), software.cyclonedx.as_bytes())?;
 
     progress.0.stage(Stage::Image);
     let loader = boot_files::loader(&system.tree, recipe.image.architecture)?;

@@ -21,6 +21,7 @@ mod output;
 mod packages;
 mod progress;
 mod release;
+mod software;
 mod sparse_digest;
 mod system;
 mod usr_image;

@@ -20,9 +20,8 @@ pub(crate) fn write_manifest(
     names: &Names,
     output: &Output,
 ) -> Result<Manifest, BuildError> {
-    // The disk takes the longest, so it starts first.
-    let files = [names.raw(), names.usr(), names.verity(), names.uki()];
-    let artifacts: BTreeMap<String, ArtifactRecord> = files
+    let artifacts: BTreeMap<String, ArtifactRecord> = names
+        .artifacts()
         .into_par_iter()
         .with_max_len(1)
         .map(|name| record(&name, output).map(|record| (name, record)))

@@ -51,6 +51,16 @@ impl Names {
         format!("{}.efi", self.base)
     }
 
+    /// Returns the name of the list of software in SPDX.
+    pub fn spdx(&self) -> String {
+        format!("{}.spdx.json", self.base)
+    }
+
+    /// Returns the name of the list of software in `CycloneDX`.
+    pub fn cyclonedx(&self) -> String {
+        format!("{}.cdx.json", self.base)
+    }
+
     /// Returns the name of the manifest.
     pub fn manifest(&self) -> String {
         format!("{}.manifest.json", self.base)
@@ -58,8 +68,14 @@ impl Names {
 
     /// Returns all names, the list of digests too, in the order they are published: what describes
     /// the others comes last.
-    pub fn all(&self) -> [String; 6] {
-        [self.usr(), self.verity(), self.uki(), self.raw(), self.manifest(), SUMS.to_owned()]
+    pub fn all(&self) -> [String; 8] {
+        let [raw, usr, verity, uki, spdx, cyclonedx] = self.artifacts();
+        [usr, verity, uki, raw, spdx, cyclonedx, self.manifest(), SUMS.to_owned()]
+    }
+
+    /// Returns the names that the manifest has a digest of, what takes longest to digest first.
+    pub(crate) fn artifacts(&self) -> [String; 6] {
+        [self.raw(), self.usr(), self.verity(), self.uki(), self.spdx(), self.cyclonedx()]
     }
 }
 
@@ -218,6 +234,6 @@ mod tests {
         }
         output.publish(&names()).unwrap();
         assert_eq!(fs::read(dir.path().join(SUMS)).unwrap(), b"new");
-        assert_eq!(entries(dir.path()), 6);
+        assert_eq!(entries(dir.path()), 8);
     }
 }

@@ -1,7 +1,8 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
-use flagstone_debian::{ArchiveKind, Deb, DebVersion, Mirrors, Relation};
+use flagstone_debian::{ArchiveKind, Control, Deb, DebVersion, Mirrors, Relation};
 use flagstone_fetch::{Cache, Fetcher, Request};
 use flagstone_recipe::{Archive, Lock, LockedPackage, PackageName};
 use flagstone_rootfs::{PackageArchive, Replaces};
@@ -14,6 +15,15 @@ use crate::{BuildError, Progress, Stage};
 pub(crate) struct Unpacked {
     pub(crate) archives: Vec<PackageArchive>,
     pub(crate) replaces: Vec<Replaces>,
+    /// What each package says about itself, by name.
+    pub(crate) controls: BTreeMap<String, Control>,
+}
+
+/// One package, decompressed.
+struct UnpackedOne {
+    archive: PackageArchive,
+    replaces: Vec<Replaces>,
+    control: Control,
 }
 
 /// Returns how many packages of a lock are not in the cache, and their bytes.
@@ -60,13 +70,19 @@ pub fn fetch_packages(
 pub(crate) fn unpack(cache: &Cache, lock: &Lock) -> Result<Unpacked, BuildError> {
     let mut by_size: Vec<(&PackageName, &LockedPackage)> = lock.packages.iter().collect();
     by_size.sort_by_key(|(name, package)| (std::cmp::Reverse(package.size), *name));
-    let unpacked: Vec<(PackageArchive, Vec<Replaces>)> = by_size
+    let unpacked: Vec<UnpackedOne> = by_size
         .par_iter()
         .with_max_len(1)
         .map(|(name, package)| unpack_one(cache, lock, name, package))
         .collect::<Result<_, _>>()?;
-    let (archives, replaces): (Vec<_>, Vec<_>) = unpacked.into_iter().unzip();
-    Ok(Unpacked { archives, replaces: replaces.into_iter().flatten().collect() })
+    let mut all =
+        Unpacked { archives: Vec::new(), replaces: Vec::new(), controls: BTreeMap::new() };
+    for one in unpacked {
+        all.controls.insert(one.archive.name.clone(), one.control);
+        all.archives.push(one.archive);
+        all.replaces.extend(one.replaces);
+    }
+    Ok(all)
 }
 
 fn unpack_one(
@@ -74,7 +90,7 @@ fn unpack_one(
     lock: &Lock,
     name: &PackageName,
     package: &LockedPackage,
-) -> Result<(PackageArchive, Vec<Replaces>), BuildError> {
+) -> Result<UnpackedOne, BuildError> {
     let data = cache
         .read(&package.sha256, package.size)
         .map_err(|e| BuildError::Fetch(Box::new(e)))?
@@ -91,8 +107,10 @@ fn unpack_one(
     }
     let replaces = replaced(&deb, name, lock)?;
     let data_tar: Bytes = deb.data_tar().map_err(error)?;
+    let control = control.clone();
     let conffiles = control.conffiles.clone();
-    Ok((PackageArchive { name: name.to_string(), data_tar, conffiles }, replaces))
+    let archive = PackageArchive { name: name.to_string(), data_tar, conffiles };
+    Ok(UnpackedOne { archive, replaces, control })
 }
 
 /// Returns which packages of the lock this one may take files from.

@@ -51,7 +51,7 @@ pub(crate) fn merge_packages(
         patterns.iter().map(|p| p.as_str().parse::<Glob>().map_err(rootfs)).collect()
     };
     let prune = PruneList { drop: globs(&recipe.prune)?, keep: globs(&recipe.keep)? };
-    let Unpacked { archives, replaces } = unpacked;
+    let Unpacked { archives, replaces, .. } = unpacked;
     let merged = merge(&MergeInput { archives, replaces, prune, date }).map_err(rootfs)?;
     say(&merged.notes, progress);
     Ok(merged.tree)

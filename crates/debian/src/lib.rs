@@ -21,6 +21,7 @@ mod candidate;
 mod clearsign;
 mod codec;
 mod control;
+mod copyright;
 mod date;
 mod deb;
 mod error;
@@ -44,6 +45,7 @@ pub use archive::{Archive, ArchiveRequest, ReleaseRecord};
 pub use candidate::{Candidate, CandidateId, MultiArch, Priority};
 pub use codec::Compression;
 pub use control::{Field, Stanza, Stanzas};
+pub use copyright::Copyright;
 pub use date::{format_date, parse_date};
 pub use deb::{Control, Deb, MaintainerScript};
 pub use error::{
