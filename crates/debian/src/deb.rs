@@ -10,6 +10,10 @@ use crate::{Compression, DebError, DebVersion, PackageName, Stanza, Stanzas};
 const CONTROL_MAX: u64 = 64 << 20;
 /// How long the content may be.
 const DATA_MAX: u64 = 16 << 30;
+/// How much longer a data archive may be than twice its package's Installed-Size.
+const DATA_SLACK: u64 = 64 << 20;
+/// The longest data archive of a package that does not state its Installed-Size.
+const DATA_UNSTATED_MAX: u64 = 1 << 30;
 /// The most files that are looked at among the control files.
 const CONTROL_FILES_MAX: usize = 1000;
 
@@ -73,6 +77,13 @@ pub struct Control {
 }
 
 impl Control {
+    /// Returns how long the data archive may be: by the headers twice as long as Installed-Size says,
+    /// with room for what that leaves out.
+    fn data_max(&self) -> u64 {
+        let stated = self.installed_size.map(|kib| kib.saturating_mul(2048));
+        stated.map_or(DATA_UNSTATED_MAX, |stated| stated.saturating_add(DATA_SLACK)).min(DATA_MAX)
+    }
+
     /// Returns all fields of the file `control`.
     pub fn stanza(&self) -> Stanza<'_> {
         // It was read once without an error.
@@ -107,6 +118,14 @@ impl Deb {
         let data = members.next().filter(|m| m.name.starts_with("data.tar"));
         let data = data.ok_or(DebError::Layout("data.tar is not where it belongs"))?;
         let compression = compression(&data, "data.tar")?;
+        // Members that come later may be ignored (deb(5)), but not a second one of these: tools that
+        // take the last would see another package.
+        let again = |member: &Member| {
+            ["debian-binary", "control.tar", "data.tar"].iter().any(|n| member.name.starts_with(n))
+        };
+        if members.any(|member| again(&member)) {
+            return Err(DebError::Layout("it has a second debian-binary, control.tar or data.tar"));
+        }
         let packed = self::compression(&control, "control.tar")?;
         let unpacked = packed
             .decompress(&control.data, control.data.len() as u64 * 4, CONTROL_MAX)
@@ -130,7 +149,7 @@ impl Deb {
         // More than a thousandfold is no package: do not reserve memory for it.
         let hint = hint.min(self.data.data.len() as u64 * 100);
         self.compression
-            .decompress(&self.data.data, hint, DATA_MAX)
+            .decompress(&self.data.data, hint, self.control.data_max())
             .map_err(|source| DebError::Member { member: self.data.name.clone(), source })
     }
 }
@@ -277,6 +296,45 @@ mod tests {
     }
 
     #[test]
+    fn a_bomb_is_refused_at_a_limit_that_follows_from_what_the_package_says() {
+        // 200 MiB of zeros, in a package that says it has 9 KiB.
+        let zeros = vec![0; 200 << 20];
+        for compression in [Compression::Gzip, Compression::Xz, Compression::Zstd] {
+            let data = compress(compression, &zeros);
+            assert!(data.len() < 4 << 20, "{}", data.len());
+            let name = format!("data.tar{}", compression.extension());
+            let deb = archive(&[
+                ("debian-binary", b"2.0\n"),
+                ("control.tar", &control_files()),
+                (&name, &data),
+            ]);
+            let error = Deb::parse(&deb).unwrap().data_tar().unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.to_string().contains(&name), "{error}");
+            assert!(cause.contains(&((64 << 20) + 9 * 2048).to_string()), "{cause}");
+        }
+    }
+
+    #[test]
+    fn control_data_with_a_million_lines_is_read_or_refused_and_never_panics() {
+        let long = format!("{CONTROL} {}", "more\n ".repeat(1_000_000));
+        let many = format!(
+            "{CONTROL}{}",
+            (0..1_000_000).fold(String::new(), |mut text, n| {
+                let _ = std::fmt::Write::write_fmt(&mut text, format_args!("F{n}: x\n"));
+                text
+            })
+        );
+        for (control, accepted) in [(long, true), (many, false)] {
+            let files = tar(&[("control", &control)]);
+            let members: [(&str, &[u8]); 3] =
+                [("debian-binary", b"2.0\n"), ("control.tar", &files), ("data.tar", b"")];
+            let read = Deb::parse(&archive(&members));
+            assert_eq!(read.is_ok(), accepted, "{:?}", read.err().map(|error| error.to_string()));
+        }
+    }
+
+    #[test]
     fn truncated_packages_are_refused() {
         let whole = deb(Compression::Xz, Compression::Gzip);
         for cut in 0..whole.len() {
@@ -300,6 +358,19 @@ mod tests {
             (vec![format, ("control.tar", &control)], "data.tar"),
             (vec![format, ("control.tar", &control), ("data.tar.lz4", none)], "data.tar.lz4"),
             (vec![format, ("control.tar.xz", &control), ("data.tar", none)], "control.tar.xz"),
+            (
+                vec![format, ("control.tar", &control), ("data.tar", none), ("data.tar.xz", none)],
+                "a second",
+            ),
+            (
+                vec![
+                    format,
+                    ("control.tar", &control),
+                    ("data.tar", none),
+                    ("control.tar", &control),
+                ],
+                "a second",
+            ),
             (vec![format, ("control.tar", none), ("data.tar", none)], "control is missing"),
             (vec![format, ("control.tar", &twice), ("data.tar", none)], "twice"),
             (vec![format, ("control.tar", &bare), ("data.tar", none)], "malformed"),

@@ -121,6 +121,13 @@ fn tree_path(raw: &[u8]) -> Result<Option<TreePath>, ArchiveError> {
     if names.contains(&&b".."[..]) {
         return Err(refuse("the path holds \"..\""));
     }
+    if raw.len() > LONG_NAME_MAX {
+        return Err(refuse("the path is longer than 4096 bytes"));
+    }
+    // Legal on Linux, in no package, and poison for every list that has a path a line.
+    if raw.iter().any(u8::is_ascii_control) {
+        return Err(refuse("the path holds a control character"));
+    }
     let mut joined = names.join(&b'/');
     match names.as_slice() {
         [] => return Ok(None),
@@ -164,7 +171,21 @@ struct RawMember {
 struct Extensions {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    pax: Pax,
+    pax: Option<Pax>,
+}
+
+impl Extensions {
+    fn any(&self) -> bool {
+        self.path.is_some() || self.link.is_some() || self.pax.is_some()
+    }
+
+    fn has(&self, kind: EntryType) -> bool {
+        match kind {
+            EntryType::GNULongName => self.path.is_some(),
+            EntryType::GNULongLink => self.link.is_some(),
+            _ => self.pax.is_some(),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -181,12 +202,21 @@ impl Reader<'_> {
             let offset = self.at as u64;
             let block = self.take(BLOCK)?;
             if block.iter().all(|&b| b == 0) {
-                return Ok(None);
+                let reason = "an extension header belongs to no member";
+                let dangling = ArchiveError::Header { offset, reason };
+                return if extensions.any() { Err(dangling) } else { Ok(None) };
             }
             let header = Header::from_byte_slice(&block);
             check_sum(header, offset)?;
+            check_numbers(header, offset)?;
             let size = number(header.entry_size(), offset)?;
             match header.entry_type() {
+                EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader
+                    if extensions.has(header.entry_type()) =>
+                {
+                    let reason = "a member has two extension headers of one kind";
+                    return Err(ArchiveError::Header { offset, reason });
+                }
                 EntryType::GNULongName => {
                     extensions.path = Some(self.long_name(size, offset)?);
                 }
@@ -195,10 +225,11 @@ impl Reader<'_> {
                 }
                 EntryType::XHeader => {
                     let records = self.take_bounded(size, PAX_MAX, offset)?;
-                    extensions.pax = Pax::parse(&records).ok_or(ArchiveError::Header {
+                    let pax = Pax::parse(&records).ok_or(ArchiveError::Header {
                         offset,
                         reason: "a PAX record is malformed",
                     })?;
+                    extensions.pax = Some(pax);
                 }
                 EntryType::XGlobalHeader => drop(self.take_bounded(size, PAX_MAX, offset)?),
                 _ => return self.member(header, extensions, offset).map(Some),
@@ -212,7 +243,8 @@ impl Reader<'_> {
         extensions: Extensions,
         offset: u64,
     ) -> Result<RawMember, ArchiveError> {
-        let Extensions { path, link, mut pax } = extensions;
+        let Extensions { path, link, pax } = extensions;
+        let mut pax = pax.unwrap_or_default();
         let path = pax.path.take().or(path).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = pax
             .link_path
@@ -358,6 +390,23 @@ fn read_chunks(
 
 fn number<T>(field: std::io::Result<T>, offset: u64) -> Result<T, ArchiveError> {
     field.map_err(|_| ArchiveError::Header { offset, reason: "a number is malformed" })
+}
+
+/// Refuses binary numbers that are negative or have more than 64 bits, which the `tar` crate cuts.
+///
+/// A field whose first byte is 0x80 holds a big-endian number in the others, 0xff a negative one
+/// (GNU tar's manual, "Extensions").
+fn check_numbers(header: &Header, offset: u64) -> Result<(), ArchiveError> {
+    let old = header.as_old();
+    let fields: [&[u8]; 5] = [&old.mode, &old.uid, &old.gid, &old.size, &old.mtime];
+    for field in fields {
+        let Some((&first, rest)) = field.split_first() else { continue };
+        let cut = rest.len().saturating_sub(8);
+        if first & 0x80 != 0 && (first != 0x80 || rest[..cut].iter().any(|&b| b != 0)) {
+            return Err(ArchiveError::Header { offset, reason: "a number is out of range" });
+        }
+    }
+    Ok(())
 }
 
 /// Compares the header's sum: all its bytes, those of the sum itself counted as spaces.

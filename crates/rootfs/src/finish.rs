@@ -4,7 +4,7 @@ use flagstone_tree::{Mtime, Tree};
 
 use crate::{
     EtcInput, Home, Note, OwnFile, RootfsError, UnitsInput, UsersInput, alternatives,
-    ca_certificates, etc_files, own_files, ownership, pam, units, users,
+    ca_certificates, etc_files, own_files, ownership, pam, set_id, units, users,
 };
 
 /// What the finishers are told.
@@ -63,6 +63,7 @@ pub fn finish(tree: &mut Tree, input: &FinishInput) -> Result<FinishReport, Root
     alternatives::link(tree, date)?;
     ownership::fix_owners(tree, &accounts)?;
     own_files::assign_owners(tree, &input.files, &accounts)?;
+    set_id::report(tree, &mut notes);
     let unit_links = units::enable(tree, &input.units, date, &mut notes)?;
     let (users, groups) = (accounts.uids(), accounts.gids());
     Ok(FinishReport { users, groups, homes, unit_links, notes })

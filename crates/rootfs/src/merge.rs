@@ -211,6 +211,11 @@ impl<'a> Merger<'a> {
         let Some(&owner) = self.owners.get(path).filter(|_| there.children().is_none()) else {
             return Err(self.conflict(path.clone(), package));
         };
+        if owner == package {
+            let reason = "the package has it twice";
+            let member = ArchiveError::Member { path: path.to_string(), reason };
+            return Err(self.archive_error(package, member));
+        }
         let replaces = |a: usize, b: usize| {
             let (package, replaced) = (self.name(a), self.name(b));
             self.input.replaces.iter().any(|r| r.package == package && r.replaced == replaced)
@@ -366,6 +371,36 @@ mod tests {
         ]));
         let expected = "package p2 puts files below /etc/x, which is no directory";
         assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_path_twice_in_one_package_is_refused() {
+        for archive in [
+            tar().file("a", "1").file("a", "2"),
+            tar().file("a", "1").symlink("a", "b"),
+            tar().file("usr/bin/a", "1").file("bin/a", "1"),
+            tar().file("a", "1").file("b", "").hard_link("a", "b"),
+        ] {
+            let error = merge(&input(vec![archive.package("p")])).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.to_string().contains("package p"), "{error}");
+            assert!(cause.contains("twice"), "{cause}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_through_links_of_a_package() {
+        for (first, second) in [
+            (tar().symlink("x", "/etc"), tar().file("x/passwd", "")),
+            (tar().symlink("x", "../.."), tar().file("x/passwd", "")),
+        ] {
+            let both = vec![first.package("p1"), second.package("p2")];
+            let error = merge(&input(both)).unwrap_err().to_string();
+            assert!(error.contains("package p2 puts files below /x"), "{error}");
+        }
+        let one = tar().symlink("x", "etc").file("x/passwd", "");
+        let error = merge(&input(vec![one.package("p")])).unwrap_err().to_string();
+        assert!(error.contains("package p puts files below /x"), "{error}");
     }
 
     #[test]

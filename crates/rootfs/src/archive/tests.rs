@@ -180,3 +180,61 @@ fn what_gnu_tar_packs_is_read_back() {
         assert_eq!(target.len(), 150);
     }
 }
+
+/// Attacks on whoever unpacks: each is refused, and the message says what and why.
+#[test]
+fn hostile_archives_are_refused_by_name() {
+    let tar = TestTar::default;
+    let long = |kind, data: &[u8]| header(kind, "././@LongLink", "", 0, data.len() as u64);
+    let path = "a/".repeat(2100) + "end";
+    let number = |offset: usize, bytes: &[u8]| {
+        let mut header = header(EntryType::Regular, "a", "", 0o644, 0);
+        header.as_mut_bytes()[offset..offset + bytes.len()].copy_from_slice(bytes);
+        header.set_cksum();
+        TestTar::default().raw(&header, b"")
+    };
+    let pax = |records: &[u8]| {
+        let header = header(EntryType::XHeader, "x", "", 0o644, records.len() as u64);
+        TestTar::default().raw(&header, records)
+    };
+    let nul = {
+        // The archive's own name fields end at a NUL; a PAX path need not.
+        let record = b"12 path=a\0b\n";
+        pax(&record[..]).file("x", "")
+    };
+    let gnu = EntryType::GNULongName;
+    for (archive, expected) in [
+        (tar().file("../x", ""), "\"..\""),
+        (tar().file("usr/../../x", ""), "\"..\""),
+        (tar().file("/etc/x", ""), "absolute"),
+        (tar().entry(EntryType::Char, "dev/null", "", b""), "device"),
+        (tar().entry(EntryType::Block, "dev/sda", "", b""), "device"),
+        (tar().entry(EntryType::Fifo, "run/x", "", b""), "pipe"),
+        (tar().file("a\nb", ""), "control character"),
+        (nul, "control character"),
+        (pax(b"14 path=a\x1b[2J\n").file("x", ""), "control character"),
+        (tar().raw(&long(gnu, path.as_bytes()), path.as_bytes()).file("x", ""), "too long"),
+        (tar().raw(&long(gnu, b"a"), b"a"), "belongs to no member"),
+        (
+            tar().raw(&long(gnu, b"a"), b"a").raw(&long(gnu, b"b"), b"b").file("x", ""),
+            "two extension",
+        ),
+        (pax(b"9 path=a\n"), "belongs to no member"),
+        (pax(b"99 path=a\n").file("x", ""), "PAX record"),
+        (pax(b"22 GNU.sparse.major=1\n").file("x", ""), "sparse"),
+        (pax(b"28 size=99999999999999999999\n").file("x", ""), "PAX record"),
+        (number(124, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), "out of range"),
+        (number(124, b"\x80\0\0\x01\0\0\0\0\0\0\0\0"), "out of range"),
+        (number(108, b"\xff\xff\xff\xff\xff\xff\xff\xff"), "out of range"),
+        (number(108, b"\x80\x01\0\0\0\0\0\0"), "out of range"),
+        (number(124, b"-0000000001\0"), "number is malformed"),
+        (tar().hard_link("b", "../etc/shadow"), "hard link"),
+        (tar().hard_link("b", "a").file("a", ""), "hard link"),
+        (tar().dir("a").hard_link("b", "a"), "hard link"),
+        (tar().symlink("a", "x").hard_link("b", "a"), "hard link"),
+        (tar().entry(EntryType::new(b'Z'), "x", "", b""), "unknown"),
+    ] {
+        let error = read(archive).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+    }
+}
