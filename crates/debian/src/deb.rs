@@ -321,7 +321,7 @@ mod tests {
         let many = format!(
             "{CONTROL}{}",
             (0..1_000_000).fold(String::new(), |mut text, n| {
-                let _ = std::fmt::Write::write_fmt(&mut text, format_args!("F{n}: x\n"));
+                let _ = fmt::Write::write_fmt(&mut text, format_args!("F{n}: x\n"));
                 text
             })
         );

@@ -68,7 +68,7 @@ mod tests {
             tree.put(path, directory, Inode::file(metadata, "")).unwrap();
         }
         tree.create_dirs(
-            &flagstone_tree::TreePath::new("var/mail").unwrap(),
+            flagstone_tree::TreePath::new("var/mail").unwrap(),
             Metadata::root(0o2775, Mtime::default()),
         )
         .unwrap();

@@ -1,0 +1,192 @@
+//! Feeds libFuzzer's inputs to whatever reads data that others made. `FLAGSTONE_FUZZ` names the
+//! target; `tests/fuzz/run` builds and runs them all.
+#![no_main]
+
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use flagstone_boot::Uki;
+use flagstone_debian::{
+    ArchiveKind, Copyright, Deb, DebVersion, Dependency, Keyring, Relation, Stanzas, Universe,
+    VerifiedRelease, parse_date, parse_sources,
+};
+use flagstone_index::{Elf, Hwdb, KernelModules};
+use flagstone_recipe::{Lock, Reader, Recipe};
+use flagstone_rootfs::{
+    FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput, finish, merge,
+};
+use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+
+/// Every target by its name.
+const TARGETS: [(&str, fn(&[u8])); 14] = [
+    ("control", control),
+    ("copyright", copyright),
+    ("deb", deb),
+    ("dependencies", dependencies),
+    ("elf", elf),
+    ("hwdb", hwdb),
+    ("lock", lock),
+    ("module", module),
+    ("packages", packages),
+    ("pe", pe),
+    ("recipe", recipe),
+    ("release", release),
+    ("tar", tar),
+    ("system", system),
+];
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| target()(data));
+
+fn target() -> fn(&[u8]) {
+    static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+    *TARGET.get_or_init(|| {
+        let name = std::env::var("FLAGSTONE_FUZZ").unwrap_or_default();
+        let found = TARGETS.iter().find(|(known, _)| *known == name);
+        found.unwrap_or_else(|| panic!("FLAGSTONE_FUZZ={name:?} is no target")).1
+    })
+}
+
+const META: Metadata = Metadata::root(0o755, Mtime::from_seconds(0));
+
+fn text(data: &[u8]) -> &str {
+    std::str::from_utf8(data).unwrap_or_default()
+}
+
+/// A tree with one file.
+fn tree(path: &str, data: &[u8]) -> Tree {
+    let mut tree = Tree::new(META);
+    tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
+    tree
+}
+
+fn control(data: &[u8]) {
+    for stanza in Stanzas::new(text(data)).with_comments().flatten() {
+        assert!(!stanza.fields().is_empty());
+    }
+    let _ = parse_sources(text(data), true);
+    let _ = parse_sources(text(data), false);
+    let _ = parse_date(text(data));
+}
+
+fn copyright(data: &[u8]) {
+    let _ = Copyright::parse(text(data));
+}
+
+fn deb(data: &[u8]) {
+    let data = Bytes::copy_from_slice(data);
+    if let Ok(deb) = Deb::parse(&data) {
+        let _ = deb.control().stanza();
+        let _ = deb.data_tar();
+    }
+}
+
+fn dependencies(data: &[u8]) {
+    let text = text(data);
+    for dependency in Dependency::parse_list(text).unwrap_or_default() {
+        let shown = dependency.to_string();
+        assert_eq!(shown.parse::<Dependency>().expect("what is written is read"), dependency);
+    }
+    let _ = Relation::parse_list(text);
+    let versions: Vec<DebVersion> =
+        text.split(' ').filter_map(|v| v.parse().ok()).take(3).collect();
+    for a in &versions {
+        for b in &versions {
+            assert_eq!(a.cmp(b), b.cmp(a).reverse());
+            for c in &versions {
+                assert!(!(a <= b && b <= c) || a <= c, "{a} {b} {c}");
+            }
+        }
+    }
+}
+
+fn elf(data: &[u8]) {
+    if let Ok(elf) = Elf::parse(data) {
+        let _ = elf.sections();
+        let _ = elf.interpreter();
+        let _ = elf.dynamic();
+    }
+}
+
+fn hwdb(data: &[u8]) {
+    if let Ok(Some(hwdb)) = Hwdb::read(&tree("usr/lib/udev/hwdb.d/a.hwdb", data)) {
+        let _ = hwdb.to_bytes(257);
+    }
+}
+
+fn lock(data: &[u8]) {
+    if let Ok(lock) = Lock::parse("a.lock", data) {
+        let text = lock.render();
+        assert_eq!(Lock::parse("b.lock", text.as_bytes()).expect("what is written is read"), lock);
+    }
+}
+
+fn module(data: &[u8]) {
+    for name in ["a.ko", "a.ko.xz", "a.ko.zst"] {
+        let tree = tree(&format!("usr/lib/modules/1/kernel/{name}"), data);
+        if let Ok(modules) = KernelModules::read(&tree, "1") {
+            let _ = modules.write_indices(&mut tree.clone(), Mtime::from_seconds(0));
+        }
+    }
+}
+
+fn packages(data: &[u8]) {
+    let mut universe = Universe::new("amd64");
+    let _ = universe.add(text(data), ArchiveKind::Main);
+}
+
+fn pe(data: &[u8]) {
+    if let Ok(uki) = Uki::parse(data) {
+        let _ = (uki.architecture(), uki.section(".linux"), uki.section(".cmdline"));
+    }
+}
+
+struct Same(Vec<u8>);
+
+impl Reader for Same {
+    fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
+        Ok(self.0.clone())
+    }
+}
+
+fn recipe(data: &[u8]) {
+    let _ = Recipe::load("a.toml", &Same(data.to_vec())).map_err(|errors| errors.to_string());
+}
+
+fn release(data: &[u8]) {
+    static KEYRING: OnceLock<Keyring> = OnceLock::new();
+    let keyring = KEYRING.get_or_init(Keyring::debian);
+    let _ = VerifiedRelease::open(data, keyring, 1_800_000_000);
+    let _ = Keyring::parse(data);
+}
+
+fn tar(data: &[u8]) {
+    let archive = |name: &str, data: &[u8]| PackageArchive {
+        name: name.to_owned(),
+        data_tar: Bytes::copy_from_slice(data),
+        conffiles: Vec::new(),
+    };
+    // Two packages, so that they meet.
+    let (first, second) = data.split_at(data.len() / 1024 * 512);
+    let archives = vec![archive("a", first), archive("b", second)];
+    let input = MergeInput { archives, prune: PruneList::standard(), ..MergeInput::default() };
+    let _ = merge(&input);
+}
+
+/// The files that the finishers read, each fed the same bytes.
+fn system(data: &[u8]) {
+    let mut tree = tree("usr/lib/sysusers.d/a.conf", data);
+    for path in [
+        "usr/lib/systemd/system/a.service",
+        "usr/lib/systemd/system-preset/90-a.preset",
+        "usr/share/base-passwd/passwd.master",
+        "usr/share/base-passwd/group.master",
+        "usr/share/pam-configs/a",
+        "usr/share/ca-certificates/mozilla/a.crt",
+    ] {
+        tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
+    }
+    let units = UnitsInput { enable: vec!["a.service".to_owned()], ..UnitsInput::default() };
+    let _ = finish(&mut tree, &FinishInput { units, ..FinishInput::default() });
+}
