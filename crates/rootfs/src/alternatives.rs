@@ -13,7 +13,7 @@ const SBIN: &str = "usr/sbin";
 
 /// What trixie's scripts register with update-alternatives, candidates by falling priority; manual
 /// pages aside.
-const ALTERNATIVES: [Alternative; 28] = [
+const ALTERNATIVES: [Alternative; 29] = [
     (BIN, "awk", &["gawk", "mawk", "original-awk"]),
     (BIN, "nawk", &["gawk", "mawk", "original-awk"]),
     (BIN, "pager", &["less", "more"]),
@@ -26,6 +26,7 @@ const ALTERNATIVES: [Alternative; 28] = [
     (BIN, "vim", &["vim.basic"]),
     (BIN, "vimdiff", &["vim.basic"]),
     (BIN, "which", &["gnuwhich", "which.debianutils"]),
+    (BIN, "pinentry", &["pinentry-gnome3", "pinentry-qt", "pinentry-curses", "pinentry-tty"]),
     (BIN, "mt", &["mt-st", "mt-gnu"]),
     (SBIN, "rmt", &["rmt-tar", "rmt-cpio"]),
     (BIN, "nc", &["nc.openbsd", "nc.traditional"]),

@@ -1,8 +1,11 @@
 //! The files of /etc that no package ships and that scripts or an installer make.
 
+use std::collections::BTreeSet;
+
 use flagstone_tree::{Mtime, Tree};
 
-use crate::edit::Edit;
+use crate::edit::{Edit, names};
+use crate::error::InStep;
 use crate::{RootfsError, nsswitch};
 
 const STEP: &str = "etc files";
@@ -32,16 +35,22 @@ impl Default for EtcInput {
 }
 
 /// Files that a script copies out of /usr: from, to.
-const COPIES: [(&str, &str); 5] = [
+const COPIES: [(&str, &str); 8] = [
     ("usr/share/base-files/profile", "etc/profile"),
     ("usr/share/base-files/motd", "etc/motd"),
+    ("usr/share/nfs-common/conffiles/idmapd.conf", "etc/idmapd.conf"),
+    ("usr/share/nfs-common/conffiles/nfs.conf", "etc/nfs.conf"),
+    ("usr/share/readline/inputrc", "etc/inputrc"),
     ("usr/share/openssh/sshd_config", "etc/ssh/sshd_config"),
     ("usr/share/chrony/chrony.conf", "etc/chrony/chrony.conf"),
     ("usr/share/chrony/chrony.keys", "etc/chrony/chrony.keys"),
 ];
 
-/// Shells that people may have as theirs; shells(5) names those that are installed.
-const SHELLS: [&str; 7] = ["sh", "bash", "rbash", "dash", "zsh", "fish", "tmux"];
+/// Where packages list the shells that they bring, a path a line.
+const SHELL_LISTS: &str = "usr/share/debianutils/shells.d";
+
+/// Shells whose packages call add-shell(8) in place of a list.
+const ADDED_SHELLS: [&str; 4] = ["/bin/zsh", "/usr/bin/zsh", "/usr/bin/fish", "/usr/bin/tmux"];
 
 /// Local names, and the multicast groups by which ping6 finds neighbours.
 const HOSTS: &str = "\
@@ -49,9 +58,10 @@ const HOSTS: &str = "\
 ::1\t\tlocalhost ip6-localhost ip6-loopback
 ff02::1\t\tip6-allnodes
 ff02::2\t\tip6-allrouters
+
 ";
 
-const NETWORKS: &str = "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n";
+const NETWORKS: &str = "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n\n";
 
 /// Writes what `/etc` still lacks; whatever packages or the recipe put there stays, except for the
 /// texts that name the system.
@@ -117,12 +127,23 @@ fn set_locale(edit: &mut Edit<'_>, locale: &str) -> Result<(), RootfsError> {
     edit.default_symlink("etc/default/locale", "../locale.conf")
 }
 
-/// Lists the installed shells under both names that a merged /usr gives them.
+/// Lists the installed shells, as update-shells(8) does: `sh`, then what packages list. A path in
+/// /bin stands for the like one in /usr/bin, too.
 fn list_shells(edit: &mut Edit<'_>) -> Result<(), RootfsError> {
+    let mut shells: Vec<String> = vec!["/bin/sh".to_owned(), "/usr/bin/sh".to_owned()];
+    for list in names(edit.tree, SHELL_LISTS) {
+        let listed = edit.tree.read_text(format!("{SHELL_LISTS}/{list}")).in_step(STEP)?;
+        for shell in listed.lines().filter(|line| line.starts_with('/')) {
+            let merged = shell.strip_prefix("/bin/").map(|name| format!("/usr/bin/{name}"));
+            shells.extend([Some(shell.to_owned()), merged].into_iter().flatten());
+        }
+    }
+    shells.extend(ADDED_SHELLS.map(str::to_owned));
     let mut text = "# /etc/shells: valid login shells\n".to_owned();
-    for shell in SHELLS {
-        if edit.exists(&format!("usr/bin/{shell}")) {
-            text.extend(["/bin/", shell, "\n/usr/bin/", shell, "\n"]);
+    let mut seen = BTreeSet::new();
+    for shell in shells {
+        if edit.exists(shell.trim_start_matches('/')) && seen.insert(shell.clone()) {
+            text.extend([shell.as_str(), "\n"]);
         }
     }
     edit.default_file("etc/shells", 0o644, text)
@@ -140,11 +161,13 @@ mod tests {
     #[test]
     fn what_packages_and_recipes_ship_stays() {
         let mut tree = Tree::new(META);
+        tree.insert("bin", Inode::symlink(DATE, "usr/bin")).unwrap();
         for (path, text) in [
             ("etc/hosts", "mine"),
             ("etc/issue", "Debian"),
             ("usr/share/base-files/profile", "profile"),
             ("usr/bin/bash", ""),
+            ("usr/share/debianutils/shells.d/bash", "/bin/bash\n/bin/gone\n/usr/bin/bash\n"),
             ("usr/share/zoneinfo/Etc/UTC", "TZif"),
             ("usr/lib/systemd/systemd-resolved", ""),
         ] {
