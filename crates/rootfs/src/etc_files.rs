@@ -35,9 +35,11 @@ impl Default for EtcInput {
 }
 
 /// Files that a script copies out of /usr: from, to.
-const COPIES: [(&str, &str); 8] = [
+const COPIES: [(&str, &str); 10] = [
     ("usr/share/base-files/profile", "etc/profile"),
     ("usr/share/base-files/motd", "etc/motd"),
+    ("usr/share/bird2/bird.conf", "etc/bird/bird.conf"),
+    ("usr/share/memcached/memcached.conf.default", "etc/memcached.conf"),
     ("usr/share/nfs-common/conffiles/idmapd.conf", "etc/idmapd.conf"),
     ("usr/share/nfs-common/conffiles/nfs.conf", "etc/nfs.conf"),
     ("usr/share/readline/inputrc", "etc/inputrc"),

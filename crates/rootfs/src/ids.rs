@@ -65,6 +65,10 @@ pub(crate) const PINNED: &[(&str, u32)] = &[
     ("postfix", 951),
     ("postdrop", 950),
     ("_ssh", 101),
+    ("Debian-snmp", 949),
+    ("memcache", 948),
+    ("postgres", 947),
+    ("radvd", 946),
 ];
 
 /// Returns the fixed number of an account.

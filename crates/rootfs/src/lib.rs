@@ -35,6 +35,7 @@ mod ownership;
 mod pam;
 mod pax;
 mod preset;
+mod script_accounts;
 mod set_id;
 mod split;
 mod sysusers;

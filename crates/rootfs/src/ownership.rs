@@ -19,7 +19,7 @@ const fn fix(path: &'static str, owner: &'static str, group: &'static str, mode:
 
 /// What trixie's scripts set. Everything else is right in the archives already. A data archive
 /// cannot carry these: the number of a dynamic account is not known when a package is built.
-const FIXES: [Fix; 12] = [
+const FIXES: [Fix; 16] = [
     // dbus-daemon starts services as other users through this helper; only it may run it.
     fix("usr/lib/dbus-1.0/dbus-daemon-launch-helper", "root", "messagebus", 0o4754),
     // Set-gid, so that the agent cannot be traced by the user's other processes.
@@ -35,6 +35,10 @@ const FIXES: [Fix; 12] = [
     fix("usr/bin/crontab", "root", "crontab", 0o2755),
     fix("usr/sbin/lldpcli", "_lldpd", "adm", 0o4750),
     fix("etc/bird", "bird", "bird", 0o750),
+    fix("etc/bird/bird.conf", "bird", "bird", 0o640),
+    fix("etc/redis", "redis", "redis", 0o2770),
+    fix("etc/redis/redis.conf", "redis", "redis", 0o640),
+    fix("etc/snmp/snmpd.conf", "root", "Debian-snmp", 0o640),
     fix("etc/frr", "frr", "frr", 0o700),
 ];
 

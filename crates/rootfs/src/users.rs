@@ -7,6 +7,7 @@ use flagstone_tree::{Mtime, Tree};
 use crate::accounts::{Accounts, Group, LOCKED, NO_PASSWORD, User};
 use crate::edit::{Edit, config_files, text};
 use crate::ids::{self, DYNAMIC};
+use crate::script_accounts::{self, ScriptGroup, ScriptUser};
 use crate::sysusers::{IdSpec, PrimaryGroup, Sysusers, UserLine, render};
 use crate::{Note, RootfsError};
 
@@ -20,30 +21,6 @@ const NOLOGIN: &str = "/usr/sbin/nologin";
 
 /// Ordinary users start here (`UID_MIN` of login.defs).
 const FIRST_ORDINARY: u32 = 1000;
-
-/// Groups that only a package's script makes, by a file that needs them.
-const GROUPS_OF_SCRIPTS: [(&str, &str); 4] = [
-    // openssh-client: so that other processes of a user cannot trace the agent.
-    ("_ssh", "usr/bin/ssh-agent"),
-    ("docker", "usr/sbin/dockerd"),
-    ("crontab", "usr/bin/crontab"),
-    ("netdev", "usr/sbin/avahi-daemon"),
-];
-
-/// Users that only a package's script makes: name, home, a file that needs them.
-const USERS_OF_SCRIPTS: [(&str, &str, &str); 11] = [
-    ("_chrony", "/var/lib/chrony", "usr/sbin/chronyd"),
-    ("tcpdump", "/nonexistent", "usr/bin/tcpdump"),
-    ("dnsmasq", "/var/lib/misc", "usr/sbin/dnsmasq"),
-    ("_rpc", "/run/rpcbind", "usr/sbin/rpcbind"),
-    ("statd", "/var/lib/nfs", "usr/sbin/rpc.statd"),
-    ("tss", "/var/lib/tpm", "usr/lib/udev/rules.d/60-tpm-udev.rules"),
-    ("_lldpd", "/run/lldpd", "usr/sbin/lldpd"),
-    ("frr", "/nonexistent", "usr/lib/frr/watchfrr"),
-    ("haproxy", "/var/lib/haproxy", "usr/sbin/haproxy"),
-    ("bird", "/run/bird", "usr/sbin/bird"),
-    ("avahi", "/run/avahi-daemon", "usr/sbin/avahi-daemon"),
-];
 
 /// What the recipe says about accounts.
 #[derive(Clone, Debug, Default)]
@@ -195,17 +172,36 @@ impl Maker<'_> {
     }
 
     fn add_those_of_scripts(&mut self) -> Result<(), RootfsError> {
-        for (name, file) in GROUPS_OF_SCRIPTS {
+        for ScriptGroup { name, file } in script_accounts::GROUPS {
             if self.tree.exists(file) {
                 self.ensure_group(name, &IdSpec::Any)?;
             }
         }
-        for (name, home, file) in USERS_OF_SCRIPTS {
-            if self.tree.exists(file) {
-                self.ensure_group(name, &IdSpec::Any)?;
-                let line = UserLine { home: Some(home.to_owned()), ..UserLine::default() };
-                self.ensure_user(name, &line)?;
+        for user in script_accounts::USERS {
+            if self.tree.exists(user.file) && self.accounts.user(user.name).is_none() {
+                self.add_script_user(&user)?;
             }
+        }
+        Ok(())
+    }
+
+    fn add_script_user(&mut self, user: &ScriptUser) -> Result<(), RootfsError> {
+        let group = if let Some(group) = user.group {
+            PrimaryGroup::Named(group.to_owned())
+        } else {
+            self.ensure_group(user.name, &IdSpec::Any)?;
+            PrimaryGroup::Own
+        };
+        let line = UserLine {
+            group,
+            gecos: user.gecos.to_owned(),
+            home: Some(user.home.to_owned()),
+            shell: Some(user.shell.to_owned()),
+            ..UserLine::default()
+        };
+        self.ensure_user(user.name, &line)?;
+        if let Some(group) = user.member_of.filter(|group| self.accounts.group(group).is_some()) {
+            self.accounts.add_member(group, user.name, "the table of scripts' accounts")?;
         }
         Ok(())
     }

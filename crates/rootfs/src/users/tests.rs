@@ -126,7 +126,7 @@ fn scripts_accounts_come_with_their_programs() {
     let mut tree = tree(&[("usr/bin/ssh-agent", ""), ("usr/sbin/chronyd", "")]);
     let notes = made(&mut tree, &UsersInput::default()).1;
     assert_eq!(line(&tree, "etc/group", "_ssh"), "_ssh:x:101:");
-    let expected = "_chrony:x:987:987::/var/lib/chrony:/usr/sbin/nologin";
+    let expected = "_chrony:x:987:987:Chrony daemon:/var/lib/chrony:/usr/sbin/nologin";
     assert_eq!(line(&tree, "etc/passwd", "_chrony"), expected);
     assert_eq!(line(&tree, "etc/passwd", "tcpdump"), "none");
     assert_eq!(notes, []);
