@@ -1,8 +1,8 @@
 """Compares an image with an installation of the same packages by dpkg.
 
-    compare.py INSTALLED.tar USR_FOLDER PARITY.md
+    compare.py INSTALLED.tar USR_FOLDER PARITY.md [extracted]
 
-USR_FOLDER is the image's /usr; /etc is taken from its defaults. Prints every difference that no
+USR_FOLDER is the image's /usr, mounted or extracted; /etc is taken from its defaults. Prints every difference that no
 row of the tables in PARITY.md explains, and fails if there is one. A row is "| kind | pattern |
 reason |"; kinds are "only here", "only there", type, link, mode, owner, content and attributes.
 """
@@ -115,7 +115,7 @@ def names(texts, file):
     return {int(fields(line)[2]): fields(line)[0] for line in lines}
 
 
-def differences(there, here):
+def differences(there, here, extracted):
     (theirs, their_texts), (ours, our_texts) = there, here
     users = names(their_texts, "etc/passwd"), names(our_texts, "etc/passwd")
     groups = names(their_texts, "etc/group"), names(our_texts, "etc/group")
@@ -129,14 +129,14 @@ def differences(there, here):
             if a.target != b.target:
                 yield "link", path, f"{a.target} there, {b.target} here"
         else:
-            if a.mode != b.mode:
+            if a.mode != b.mode and not (extracted and a.mode & 0o777 == b.mode & 0o777):
                 yield "mode", path, f"{a.mode:04o} there, {b.mode:04o} here"
             owners = [(u.get(e.uid, e.uid), g.get(e.gid, e.gid)) for e, u, g in zip((a, b), users, groups)]
             if owners[0] != owners[1]:
                 yield "owner", path, "{} there, {} here".format(*owners)
             if a.digest != b.digest:
                 yield "content", path, ""
-            if a.capability != b.capability:
+            if a.capability != b.capability and not extracted:
                 yield "attributes", path, f"{a.capability} there, {b.capability} here"
 
 
@@ -148,10 +148,10 @@ def rules(path):
                 yield row[0], pattern.removeprefix("/")
 
 
-def main(installed, usr, table):
+def main(installed, usr, table, extracted=""):
     there, here = load_installed(installed), load_image(usr)
     explained, unexplained, known = 0, 0, list(rules(table))
-    for kind, path, detail in differences(there, here):
+    for kind, path, detail in differences(there, here, extracted == "extracted"):
         if any(kind == k and fnmatch.fnmatchcase(path, pattern) for k, pattern in known):
             explained += 1
         else:
