@@ -3,7 +3,9 @@ use std::io;
 use std::path::PathBuf;
 
 use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
-use flagstone_debian::{ArchiveError, DebError, GrammarError, ResolveError};
+use flagstone_debian::{
+    ArchiveError, ControlError, DebError, GrammarError, ResolveError, SignatureError,
+};
 use flagstone_disk::{DiskError, FatError};
 use flagstone_fetch::FetchError;
 use flagstone_image::{ErofsError, VerityError};
@@ -48,6 +50,30 @@ pub enum BuildError {
         /// What is wrong with it.
         #[source]
         source: Box<DebError>,
+    },
+    /// The keys of a repository cannot be read.
+    #[error("failed to read the keys in {}", path.display())]
+    RepositoryKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<SignatureError>,
+    },
+    /// A package beside the recipe cannot be offered.
+    #[error("failed to use the package in {}", path.display())]
+    LocalDeb {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ControlError>,
+    },
+    /// Two files beside the recipe hold the same package.
+    #[error("{} holds a package that another file of `debs` holds too", path.display())]
+    LocalDebTwice {
+        /// The second file.
+        path: PathBuf,
     },
     /// A package's relations are malformed.
     #[error("failed to read the field Replaces of the package {package}")]
@@ -155,6 +181,8 @@ impl BuildError {
             Self::Initrd(source) => source.hint(),
             Self::Index(source) => source.hint(),
             Self::Disk(source) => source.hint(),
+            Self::RepositoryKey { source, .. } => source.hint(),
+            Self::LocalDebTwice { .. } => Some("take one of them out of `debs`".to_owned()),
             Self::NoKernel => {
                 Some("name a kernel's package under [kernel] in the recipe".to_owned())
             }

@@ -4,3 +4,5 @@ pub(crate) mod build;
 pub(crate) mod lock;
 pub(crate) mod locking;
 pub(crate) mod run;
+pub(crate) mod why;
+pub(crate) mod why_not;

@@ -15,8 +15,8 @@ use crate::source::{At, Located};
 use crate::table::{Entry, Onto, Supersede, Table, table};
 use crate::{
     AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, Gecos, ImagePath,
-    LinkTarget, Mode, ModuleName, PackageName, PathPattern, SuiteName, SysctlKey, UnitName,
-    UpdateUrl,
+    LinkTarget, Mode, ModuleName, PackageName, PathPattern, RepositoryName, SuiteName, SysctlKey,
+    UnitName, UpdateUrl, VersionPattern,
 };
 
 table! {
@@ -34,6 +34,13 @@ table! {
         packages: List<PackageName>,
         /// Packages that are never installed; what depends on them is accepted without.
         exclude: List<PackageName>,
+        /// Which versions of some packages may be chosen, and from where, by package.
+        pin: Keyed<PackageName, PinLayer>,
+        /// Repositories of others, by a name of your choice.
+        repositories: Keyed<RepositoryName, RepositoryLayer>,
+        /// Packages in files, relative to the recipe: each is installed, and stands in for all others
+        /// of its name.
+        debs: List<RelativePath>,
         /// Paths to leave out of the image, with everything below; `*` and `?` match within a name.
         prune: List<PathPattern>,
         /// Paths to keep in spite of `prune`.
@@ -132,6 +139,38 @@ table! {
         security: bool,
         /// Components of the suites; "main" unless said otherwise.
         components: List<Component>,
+        /// Further suites of the distribution, such as "trixie-backports". What a suite does not
+        /// offer by itself (`NotAutomatic`) is taken where a pin asks for it.
+        extra: List<SuiteName>,
+        /// Whether recommended packages are installed too; false unless said otherwise.
+        recommends: bool,
+    }
+}
+
+table! {
+    entry
+    /// Which candidates of a package may be chosen: those that all keys allow.
+    struct PinLayer {
+        /// The version, or how it starts: "1:2.3-4", "6.12.*".
+        version: VersionPattern,
+        /// The suite that offers it.
+        suite: SuiteName,
+        /// The repository that offers it.
+        repository: RepositoryName,
+    }
+}
+
+table! {
+    entry
+    /// A repository of somebody else's. Where it is served is said by `--repository NAME=URL` or the
+    /// configuration file. It adds packages; those that Debian has come from it by a pin alone.
+    struct RepositoryLayer {
+        /// The suite to read.
+        suite: SuiteName,
+        /// Components of the suite; "main" unless said otherwise.
+        components: List<Component>,
+        /// The file with the public keys that it is trusted by, relative to the recipe.
+        key: RelativePath,
     }
 }
 
@@ -372,6 +411,8 @@ impl Onto for SysctlLayer {}
 impl Supersede for DirectoryLayer {}
 impl Supersede for GroupLayer {}
 impl Supersede for LinkLayer {}
+impl Supersede for PinLayer {}
+impl Supersede for RepositoryLayer {}
 impl Supersede for SysctlLayer {}
 impl Supersede for UserLayer {}
 

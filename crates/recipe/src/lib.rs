@@ -40,6 +40,7 @@ mod path;
 mod recipe;
 mod report;
 mod resolve;
+mod selection;
 mod size;
 mod source;
 mod suggest;
@@ -64,9 +65,11 @@ pub use recipe::{
     Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source,
     Suite, TrustedKey, Unit, Update, User,
 };
+pub use selection::{LocalDeb, Pin, Repository, Selection};
 pub use size::ByteSize;
 pub use timestamp::Timestamp;
 pub use word::{
     AccountName, Channel, CmdlineArg, Component, DebArchitecture, Gecos, ModuleName, PackageName,
-    PackageVersion, ScriptName, SuiteName, SysctlKey, UnitName, UpdateUrl, Why,
+    PackageVersion, RepositoryName, ScriptName, SuiteName, SysctlKey, UnitName, UpdateUrl,
+    VersionPattern, Why,
 };

@@ -8,8 +8,8 @@ use flagstone_artifact::{Architecture, ImageName, ParseError, Sha256Digest};
 use crate::decode::Word;
 use crate::{
     AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, Gecos, ImagePath,
-    LinkTarget, Mode, ModuleName, PackageName, PathPattern, SuiteName, SysctlKey, UnitName,
-    UpdateUrl,
+    LinkTarget, Mode, ModuleName, PackageName, PathPattern, Selection, SuiteName, SysctlKey,
+    UnitName, UpdateUrl,
 };
 
 /// What an image shall be: a recipe merged with all that it extends, and checked.
@@ -24,6 +24,8 @@ pub struct Recipe {
     pub retarget: Option<Architecture>,
     /// Where packages come from.
     pub source: Source,
+    /// Which packages may be chosen besides.
+    pub selection: Selection,
     /// Packages to install, the kernel's not among them; see [`Self::requested`].
     pub packages: BTreeSet<PackageName>,
     /// Packages that are never installed, though others depend on them.
@@ -242,6 +244,7 @@ impl Recipe {
         for package in &self.exclude {
             line("exclude", package.as_str());
         }
+        self.selection.inputs(line);
         Sha256Digest::of(text.as_bytes())
     }
 }

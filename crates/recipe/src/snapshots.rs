@@ -334,6 +334,32 @@ url = "updates.example"
 channel = "Stable"
 "#,
     ),
+    (
+        "words that are none",
+        "\n[pin.dash]\nversion = \"*\"\n[repositories.main]\nsuite = \"stable\"\n",
+    ),
+    (
+        "pins that mean nothing",
+        r#"
+[pin.openssl]
+[pin.bash]
+suite = "trixie-backport"
+[pin.dash]
+version = "0.5*"
+repository = "own"
+"#,
+    ),
+    (
+        "repositories and packages that cannot be read",
+        r#"
+debs = ["hello.deb"]
+[source]
+extra = ["trixie-updates"]
+[repositories.own]
+components = ["main"]
+key = "own.asc"
+"#,
+    ),
 ];
 
 /// Files by path.

@@ -90,7 +90,8 @@ pub(crate) fn build_recipe(
     let (missing, bytes) = missing_packages(sources.fetcher.cache(), &lock);
     if missing > 0 {
         progress.expect_bytes(bytes);
-        fetch_packages(&sources.fetcher, &sources.mirrors, &lock, sources.jobs, &progress)?;
+        let Sources { fetcher, mirrors, jobs } = &sources;
+        fetch_packages(fetcher, mirrors, &recipe, &lock, *jobs, &progress)?;
     }
     let built = build(&request, &progress)?;
     progress.finish();
