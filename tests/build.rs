@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+mod selection;
 mod support;
 
 fn sums(out: &Path) -> String {
