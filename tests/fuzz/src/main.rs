@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use flagstone_boot::Uki;
 use flagstone_debian::{
-    ArchiveKind, Copyright, Deb, DebVersion, Dependency, Keyring, Relation, Stanzas, Universe,
-    VerifiedRelease, parse_date, parse_sources,
+    ArchiveId, Copyright, Deb, DebVersion, Dependency, Keyring, Origin, Relation, Stanzas,
+    Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
@@ -89,6 +89,9 @@ fn dependencies(data: &[u8]) {
         assert_eq!(shown.parse::<Dependency>().expect("what is written is read"), dependency);
     }
     let _ = Relation::parse_list(text);
+    if let Ok(pattern) = text.parse::<VersionPattern>() {
+        assert_eq!(pattern.to_string(), text);
+    }
     let versions: Vec<DebVersion> =
         text.split(' ').filter_map(|v| v.parse().ok()).take(3).collect();
     for a in &versions {
@@ -133,7 +136,8 @@ fn module(data: &[u8]) {
 
 fn packages(data: &[u8]) {
     let mut universe = Universe::new("amd64");
-    let _ = universe.add(text(data), ArchiveKind::Main);
+    let origin = Origin { archive: ArchiveId::Main, suite: "trixie".into(), automatic: true };
+    let _ = universe.add(text(data), &origin);
 }
 
 fn pe(data: &[u8]) {
