@@ -104,6 +104,9 @@ pub enum BuildError {
     /// No package brings a kernel.
     #[error("the image has no kernel: none of its packages brings boot/vmlinuz-*")]
     NoKernel,
+    /// The kernel lacks a module that is to be loaded at boot.
+    #[error("the recipe loads a module at boot that cannot be loaded")]
+    BootModule(#[source] IndexError),
     /// No package brings the boot loader.
     #[error("the image has no boot loader: no package brings {path}")]
     NoLoader {
@@ -179,7 +182,7 @@ impl BuildError {
             Self::Stale(source) => source.hint(),
             Self::Rootfs(source) => source.hint(),
             Self::Initrd(source) => source.hint(),
-            Self::Index(source) => source.hint(),
+            Self::Index(source) | Self::BootModule(source) => source.hint(),
             Self::Disk(source) => source.hint(),
             Self::RepositoryKey { source, .. } => source.hint(),
             Self::LocalDebTwice { .. } => Some("take one of them out of `debs`".to_owned()),

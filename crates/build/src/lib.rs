@@ -23,6 +23,7 @@ mod output;
 mod packages;
 mod progress;
 mod release;
+mod settings;
 mod software;
 mod sparse_digest;
 mod system;

@@ -4,13 +4,13 @@ use flagstone_index::{ElfMachine, Hwdb, KernelModules, LdSoCache, LibraryDirs};
 use flagstone_recipe::Recipe;
 use flagstone_rootfs::{
     EtcInput, FinishInput, Glob, GroupSpec, Kernel, MergeInput, Note, OwnFile, OwnKind, PruneList,
-    RootfsError, Split, UnitsInput, UserSpec, UsersInput, finish, merge, split,
+    RootfsError, Split, UnitsInput, UserSpec, UsersInput, finish, merge, set_owners, split,
 };
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 use crate::packages::Unpacked;
 use crate::release::os_release;
-use crate::{BuildError, Progress};
+use crate::{BuildError, Progress, settings};
 
 /// A finished system, still whole.
 #[derive(Debug)]
@@ -70,7 +70,9 @@ pub(crate) fn finish_system(
     let release = os_release(&recipe.image, &base)?;
     let report = finish(&mut tree, &finish_input(recipe, &release, date)).map_err(rootfs)?;
     say(&report.notes, progress);
+    set_owners(&mut tree, &settings::owners(recipe), &report).map_err(rootfs)?;
     let modules = write_indices(&mut tree, recipe.image.architecture, tools, date)?;
+    settings::check_modules(recipe, &modules)?;
     Ok(System { tree, release, modules })
 }
 
@@ -136,7 +138,9 @@ fn finish_input(recipe: &Recipe, release: &OsRelease, date: Mtime) -> FinishInpu
         etc: EtcInput { os_release: release.to_string(), ..EtcInput::default() },
         units: units(recipe),
         sysctl: recipe.sysctl.iter().map(|(key, value)| (key.to_string(), value.clone())).collect(),
-        tmpfiles: Vec::new(),
+        tmpfiles: recipe.tmpfiles.iter().map(ToString::to_string).collect(),
+        modules: settings::modules(recipe),
+        alternatives: settings::choices(recipe),
     }
 }
 

@@ -9,14 +9,15 @@ use toml::de::DeValue;
 use crate::decode::{Decode, Node, decode_integer, decode_signed, quotes};
 use crate::keyed::Keyed;
 use crate::list::List;
+use crate::or_remove::OrRemove;
 use crate::recipe::{Compression, Distribution};
 use crate::report::Report;
 use crate::source::{At, Located};
 use crate::table::{Entry, Onto, Supersede, Table, table};
 use crate::{
-    AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, Gecos, ImagePath,
-    LinkTarget, Mode, ModuleName, PackageName, PathPattern, RepositoryName, SuiteName, SysctlKey,
-    UnitName, UpdateUrl, VersionPattern,
+    AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, FileCapabilities, Gecos,
+    ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern,
+    RepositoryName, SuiteName, SysctlKey, TmpfilesLine, UnitName, UpdateUrl, VersionPattern,
 };
 
 table! {
@@ -51,6 +52,10 @@ table! {
         initrd: InitrdLayer,
         /// Kernel parameters to set at boot, by key.
         sysctl: Keyed<SysctlKey, SysctlLayer>,
+        /// Kernel modules to load at boot, their options, and those that nothing loads by itself.
+        modules: ModulesLayer,
+        /// Lines of tmpfiles.d(5): what the machine makes at boot outside /usr and /etc.
+        tmpfiles: List<TmpfilesLine>,
         /// The file system of /usr.
         usr: UsrLayer,
         /// Sizes of the partitions.
@@ -63,6 +68,10 @@ table! {
         directories: Keyed<ImagePath, DirectoryLayer>,
         /// Symbolic links to add or replace, by path.
         links: Keyed<ImagePath, LinkLayer>,
+        /// Which program a command is where several packages bring one, by the command's path.
+        alternatives: Keyed<ImagePath, OrRemove<ImagePath>>,
+        /// Owners, permissions and capabilities of what is there already, by path.
+        owners: Keyed<ImagePath, OwnerLayer>,
         /// Groups to add, by name.
         groups: Keyed<AccountName, GroupLayer>,
         /// Users to add, by name.
@@ -196,6 +205,19 @@ table! {
 
 table! {
     layer
+    /// Kernel modules of the running system; those of the initrd are under [initrd].
+    struct ModulesLayer {
+        /// Modules to load at boot, in this order.
+        load: List<ModuleName>,
+        /// Modules that are never loaded for a device by themselves.
+        blacklist: List<ModuleName>,
+        /// Parameters of modules, by name.
+        options: Keyed<ModuleName, OrRemove<ModuleOptions>>,
+    }
+}
+
+table! {
+    layer
     /// The file system of /usr.
     struct UsrLayer {
         /// How file data is compressed; only "none" is built today.
@@ -269,6 +291,21 @@ table! {
     struct LinkLayer {
         /// What the link points to.
         target: LinkTarget,
+    }
+}
+
+table! {
+    entry
+    /// Owner, permissions and capabilities of what a package ships; what is not said stays.
+    struct OwnerLayer {
+        /// The owning user's name.
+        owner: AccountName,
+        /// The owning group's name.
+        group: AccountName,
+        /// Permissions in octal.
+        mode: Mode,
+        /// What the program may do though its user may not, as `setcap` takes it.
+        capabilities: FileCapabilities,
     }
 }
 
@@ -411,6 +448,7 @@ impl Onto for SysctlLayer {}
 impl Supersede for DirectoryLayer {}
 impl Supersede for GroupLayer {}
 impl Supersede for LinkLayer {}
+impl Supersede for OwnerLayer {}
 impl Supersede for PinLayer {}
 impl Supersede for RepositoryLayer {}
 impl Supersede for SysctlLayer {}

@@ -1,5 +1,7 @@
 //! From the merged layer to the recipe: what is required, what is assumed, what contradicts.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagstone_artifact::{Architecture, ImageName};
@@ -91,6 +93,9 @@ impl Resolver<'_> {
         let files = self.entries(layer.files, |it, _, at, file| it.file(at, file));
         let directories = self.entries(layer.directories, |_, _, _, dir| Some(directory(dir)));
         let links = self.entries(layer.links, |it, _, at, link| it.link(at, link));
+        let modules = self.modules(section(layer.modules));
+        let alternatives = self.entries(layer.alternatives, Self::alternative);
+        let owners = self.entries(layer.owners, |it, _, at, owner| it.owner(at, owner));
         let groups = self.entries(layer.groups, |it, _, at, group| it.group(at, group));
         let users = self.entries(layer.users, Self::user);
         let units = self.entries(layer.units, |it, _, _, unit| Some(it.unit(unit)));
@@ -111,12 +116,16 @@ impl Resolver<'_> {
             kernel: kernel?,
             initrd_modules: values(items(section(layer.initrd).modules)),
             sysctl,
+            modules,
+            tmpfiles: values(items(layer.tmpfiles)),
             compression,
             disk: disk?,
             update,
             files,
             directories,
             links,
+            alternatives,
+            owners,
             groups,
             users,
             units,

@@ -245,6 +245,55 @@ enable = false
 "#,
     ),
     (
+        "alternatives",
+        r#"
+[alternatives]
+"/usr/bin/vi" = "/bin/vim.tiny"
+"/usr/bin/awk" = ["/usr/bin/mawk"]
+editor = "/usr/bin/vim.tiny"
+"/usr/bin/pager" = { remove = true }
+"/usr/bin/nc" = {}
+"#,
+    ),
+    (
+        "modules",
+        r#"
+[modules]
+load = ["br_netfilter", "ip_vs.ko.xz"]
+option.loop = "max_loop=8"
+[modules.options]
+loop = 8
+"#,
+    ),
+    (
+        "lines of tmpfiles.d",
+        r#"
+tmpfiles = ["d /srv 0755 root root", "/srv/www", "dir /srv/x", "d srv", "d /srv/y 755x"]
+"#,
+    ),
+    (
+        "owners",
+        r#"
+[owners."/usr/bin/ping"]
+capabilities = "cap_net_rwa=ep"
+[owners."/usr/bin/dumpcap"]
+groups = "wireshark"
+[owners."/var/lib/x"]
+mode = "0700"
+"#,
+    ),
+    (
+        "what modules, alternatives and owners contradict",
+        r#"
+[modules]
+load = ["br_netfilter", "nf-conntrack"]
+blacklist = ["nouveau", "nf_conntrack"]
+[alternatives]
+"/usr/bin/ex" = "/usr/bin/ex"
+[owners."/usr/bin/x"]
+"#,
+    ),
+    (
         "accounts",
         "
 [users.Core]

@@ -153,6 +153,14 @@ word! {
 }
 
 word! {
+    /// Parameters of a kernel module, as `modprobe` takes them: `hashsize=65536`.
+    ModuleOptions, "a module's options",
+    "it is one line of 1 to 512 ASCII characters without backslashes, and starts with no blank",
+    "^[!-\\[\\]-~][ -\\[\\]-~]{0,511}$",
+    |text| shaped(text, 512, |b| b != b' ', |b| matches!(b, b' '..=b'~') && b != b'\\')
+}
+
+word! {
     /// One argument of the kernel's command line.
     ///
     /// Quotes and backslashes are refused because the kernel, systemd and the loaders disagree on
@@ -297,6 +305,7 @@ impl Word for Channel {}
 impl Word for Component {}
 impl Word for DebArchitecture {}
 impl Word for Gecos {}
+impl Word for ModuleOptions {}
 impl Word for PackageVersion {}
 impl Word for RepositoryName {}
 impl Word for ScriptName {}
@@ -399,6 +408,7 @@ mod tests {
         check_pattern::<DebArchitecture>();
         check_pattern::<Gecos>();
         check_pattern::<ModuleName>();
+        check_pattern::<ModuleOptions>();
         check_pattern::<PackageName>();
         check_pattern::<PackageVersion>();
         check_pattern::<RepositoryName>();
@@ -410,7 +420,9 @@ mod tests {
         check_pattern::<Why>();
         check_pattern::<crate::ByteSize>();
         check_pattern::<crate::Compression>();
+        check_pattern::<crate::FileCapabilities>();
         check_pattern::<crate::Mode>();
+        check_pattern::<crate::TmpfilesLine>();
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Commands that several packages can provide.
 
-use flagstone_tree::{Mtime, Tree};
+use std::collections::BTreeSet;
+
+use flagstone_tree::{Kind, Mtime, Tree};
 
 use crate::RootfsError;
-use crate::edit::Edit;
+use crate::edit::{Edit, merged, names, tree_path};
 
 /// A directory, a command's name, and who may provide it, the best first.
 type Alternative = (&'static str, &'static str, &'static [&'static str]);
@@ -45,15 +47,76 @@ const ALTERNATIVES: [Alternative; 29] = [
     (SBIN, "ebtables-save", &["ebtables-nft-save", "ebtables-legacy-save"]),
 ];
 
+/// The program that a command shall be.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The command's absolute path.
+    pub command: String,
+    /// The program's absolute path.
+    pub program: String,
+    /// Where the user chose, for messages.
+    pub place: String,
+}
+
+/// Makes a command the program that the recipe chose.
+fn choose(edit: &mut Edit<'_>, choice: &Choice) -> Result<(), RootfsError> {
+    let command = merged(choice.command.trim_start_matches('/'));
+    let program = merged(choice.program.trim_start_matches('/'));
+    if edit.resolve_file(&program).is_none() {
+        return Err(RootfsError::NoProvider {
+            command: choice.command.clone(),
+            program: choice.program.clone(),
+            place: choice.place.clone(),
+            present: present(edit, &command, &program),
+        });
+    }
+    let path = tree_path(&command, edit.step)?;
+    let taken = edit.tree.lookup(&path).map(|id| &edit.tree.inode(id).kind);
+    if taken.is_some_and(|kind| !matches!(kind, Kind::Symlink(_))) {
+        let (command, place) = (choice.command.clone(), choice.place.clone());
+        return Err(RootfsError::NoChoice { command, place });
+    }
+    edit.symlink(&command, &relative(&command, &program))
+}
+
+/// Returns the programs of the tree that could be meant: the known providers of the command, and
+/// what lies beside the program under a name that begins alike.
+fn present(edit: &Edit<'_>, command: &str, program: &str) -> Vec<String> {
+    let (dir, name) = program.rsplit_once('/').unwrap_or(("", program));
+    let (command_dir, command) = command.rsplit_once('/').unwrap_or(("", command));
+    let known = ALTERNATIVES.iter().find(|(dir, name, _)| (*dir, *name) == (command_dir, command));
+    let known = known.into_iter().flat_map(|(dir, _, names)| names.iter().map(move |n| (*dir, *n)));
+    let mut found: BTreeSet<String> =
+        known.map(|(dir, name)| format!("{dir}/{name}")).filter(|path| edit.exists(path)).collect();
+    let stem = name.split(['.', '-']).next().unwrap_or(name);
+    let alike = |other: &String| other.split(['.', '-']).next() == Some(stem);
+    let beside = names(edit.tree, dir).into_iter().filter(alike);
+    found.extend(beside.map(|name| format!("{dir}/{name}")));
+    found.into_iter().take(8).map(|path| format!("/{path}")).collect()
+}
+
+/// Returns the link target that leads from one path of the tree to another; relative, so that it
+/// holds in an image that is mounted elsewhere.
+fn relative(from: &str, to: &str) -> String {
+    let (from, to): (Vec<&str>, Vec<&str>) = (from.split('/').collect(), to.split('/').collect());
+    let dirs = from.len() - 1;
+    let common = (0..dirs.min(to.len() - 1)).take_while(|&i| from[i] == to[i]).count();
+    let up = std::iter::repeat_n("..", dirs - common);
+    up.chain(to[common..].iter().copied()).collect::<Vec<_>>().join("/")
+}
+
 /// Links commands to the best of the programs that are installed.
 ///
 /// Debian links over `/etc/alternatives`, which update-alternatives may change. Here the links are
 /// direct and lie in /usr: nothing on the machine changes alternatives, and a copy of /etc from an
-/// older release must not decide what `/usr/bin/awk` is. A recipe that wants another provider ships
-/// the link as its own file, which stays. `sh` is a link of the dash package itself; only if no
-/// package brings one is it made here.
-pub(crate) fn link(tree: &mut Tree, date: Mtime) -> Result<(), RootfsError> {
+/// older release must not decide what `/usr/bin/awk` is. What a recipe chose comes first. `sh` is a
+/// link of the dash package itself; only if no package brings one, or the recipe chose, is it made
+/// here.
+pub(crate) fn link(tree: &mut Tree, choices: &[Choice], date: Mtime) -> Result<(), RootfsError> {
     let mut edit = Edit::new(tree, date, "alternatives");
+    for choice in choices {
+        choose(&mut edit, choice)?;
+    }
     let shell: Alternative = (BIN, "sh", &["dash", "bash"]);
     for (dir, name, providers) in ALTERNATIVES.iter().chain([&shell]) {
         let provider = providers.iter().find(|p| edit.exists(&format!("{dir}/{p}")));
@@ -66,7 +129,7 @@ pub(crate) fn link(tree: &mut Tree, date: Mtime) -> Result<(), RootfsError> {
 
 #[cfg(test)]
 mod tests {
-    use flagstone_tree::{Inode, Kind, Metadata, TreePath};
+    use flagstone_tree::{Inode, Metadata, TreePath};
 
     use super::*;
 
@@ -78,7 +141,7 @@ mod tests {
         for path in ["bin/mawk", "bin/gawk", "bin/more", "bin/pager", "sbin/iptables-legacy"] {
             tree.put(format!("usr/{path}"), META, Inode::file(META, "")).unwrap();
         }
-        link(&mut tree, Mtime::default()).unwrap();
+        link(&mut tree, &[], Mtime::default()).unwrap();
         let target = |path: &str| {
             let id = tree.lookup(&TreePath::new(format!("usr/{path}")).unwrap())?;
             match &tree.inode(id).kind {
@@ -89,5 +152,62 @@ mod tests {
         assert_eq!(target("bin/awk").as_deref(), Some("gawk"));
         assert_eq!(target("sbin/iptables").as_deref(), Some("iptables-legacy"));
         assert_eq!((target("bin/pager"), target("bin/sh"), target("bin/vi")), (None, None, None));
+    }
+
+    fn choice(command: &str, program: &str) -> Choice {
+        let (command, program) = (command.into(), program.into());
+        Choice { command, program, place: "site.toml:2".into() }
+    }
+
+    #[test]
+    fn a_choice_of_the_recipe_comes_before_the_best_and_before_a_package_s_link() {
+        let mut tree = Tree::new(META);
+        for path in ["bin/mawk", "bin/gawk", "bin/dash", "bin/bash", "lib/x/tool"] {
+            tree.put(format!("usr/{path}"), META, Inode::file(META, "")).unwrap();
+        }
+        tree.insert("usr/bin/sh", Inode::symlink(Mtime::default(), "dash")).unwrap();
+        let choices = [
+            choice("/usr/bin/awk", "/usr/bin/mawk"),
+            choice("/usr/bin/sh", "/usr/bin/bash"),
+            choice("/usr/sbin/tool", "/usr/lib/x/tool"),
+        ];
+        link(&mut tree, &choices, Mtime::default()).unwrap();
+        for (path, expected) in [
+            ("usr/bin/awk", "mawk"),
+            ("usr/bin/nawk", "gawk"),
+            ("usr/bin/sh", "bash"),
+            ("usr/sbin/tool", "../lib/x/tool"),
+        ] {
+            let id = tree.lookup(&TreePath::new(path).unwrap()).unwrap();
+            assert_eq!(tree.inode(id).kind, Kind::Symlink(expected.into()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_choice_that_cannot_be_made_names_its_place_and_what_there_is() {
+        let mut tree = Tree::new(META);
+        for path in ["bin/vim.basic", "bin/vimdot", "bin/nvi", "bin/real"] {
+            tree.put(format!("usr/{path}"), META, Inode::file(META, "")).unwrap();
+        }
+        for (choice, text, hint) in [
+            (
+                choice("/usr/bin/vi", "/usr/bin/vim.tiny"),
+                "site.toml:2 makes /usr/bin/vi the program /usr/bin/vim.tiny, which does not exist",
+                "there is /usr/bin/nvi, /usr/bin/vim.basic; or add the package that ships the program",
+            ),
+            (
+                choice("/usr/bin/x", "/usr/bin/y"),
+                "site.toml:2 makes /usr/bin/x the program /usr/bin/y, which does not exist",
+                "add the package that ships the program to the recipe",
+            ),
+            (
+                choice("/usr/bin/real", "/usr/bin/nvi"),
+                "site.toml:2 cannot choose what /usr/bin/real is: a package ships it",
+                "to replace it all the same, give /usr/bin/real under [links]",
+            ),
+        ] {
+            let error = link(&mut tree, &[choice], Mtime::default()).unwrap_err();
+            assert_eq!((error.to_string().as_str(), error.hint().as_deref()), (text, Some(hint)));
+        }
     }
 }

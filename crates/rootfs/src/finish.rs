@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use flagstone_tree::{Mtime, Tree};
 
 use crate::{
-    EtcInput, Home, Note, OwnFile, RootfsError, UnitsInput, UsersInput, alternatives,
-    ca_certificates, etc_files, own_files, ownership, pam, set_id, units, users,
+    Choice, EtcInput, Home, ModulesInput, Note, OwnFile, RootfsError, UnitsInput, UsersInput,
+    alternatives, ca_certificates, etc_files, module_settings, own_files, ownership, pam, set_id,
+    units, users,
 };
 
 /// What the finishers are told.
@@ -24,6 +25,10 @@ pub struct FinishInput {
     pub sysctl: BTreeMap<String, String>,
     /// Lines for tmpfiles.d(5).
     pub tmpfiles: Vec<String>,
+    /// Kernel modules.
+    pub modules: ModulesInput,
+    /// Which program a command is, where the best one is not wanted.
+    pub alternatives: Vec<Choice>,
 }
 
 /// What the finishers found and made.
@@ -55,12 +60,14 @@ pub fn finish(tree: &mut Tree, input: &FinishInput) -> Result<FinishReport, Root
     let mut notes = Vec::new();
     own_files::place(tree, &input.files, date)?;
     own_files::settings(tree, &input.sysctl, &input.tmpfiles, date)?;
+    module_settings::write(tree, &input.modules, date)?;
     let users::UsersOutcome { accounts, homes } =
         users::create(tree, &input.users, date, &mut notes)?;
+    own_files::check_accounts(&input.tmpfiles, &accounts)?;
     etc_files::write(tree, &input.etc, date)?;
     pam::configure(tree, date)?;
     ca_certificates::install(tree, date, &mut notes)?;
-    alternatives::link(tree, date)?;
+    alternatives::link(tree, &input.alternatives, date)?;
     ownership::fix_owners(tree, &accounts)?;
     own_files::assign_owners(tree, &input.files, &accounts)?;
     set_id::report(tree, &mut notes);
