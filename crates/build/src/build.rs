@@ -10,7 +10,8 @@ use flagstone_tree::Mtime;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::{
-    BuildError, Progress, Stage, boot_files, disk_image, manifest, packages, system, usr_image,
+    BuildError, Progress, Stage, boot_files, commands, disk_image, manifest, packages, system,
+    usr_image,
 };
 
 /// What is built, and where to.
@@ -26,6 +27,9 @@ pub struct BuildRequest<'a> {
     pub out: &'a Path,
     /// What to do about artefacts that are there.
     pub existing: Existing,
+    /// Allows the recipe's commands: a program that can enter a sandbox
+    /// ([`flagstone_sandbox::ENTRY`]). Without it, recipes with commands are refused.
+    pub commands: Option<&'a Path>,
     /// The number of threads.
     pub jobs: NonZeroUsize,
 }
@@ -41,9 +45,11 @@ impl BuildRequest<'_> {
     /// Checks what can be checked before anything is fetched or written.
     ///
     /// # Errors
-    /// [`BuildError::Stale`], [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
+    /// [`BuildError::CommandsRefused`], [`BuildError::ForeignCommands`], [`BuildError::Stale`],
+    /// [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
     /// cannot be written to.
     pub fn check(&self) -> Result<(), BuildError> {
+        commands::check_commands(self.recipe, self.commands)?;
         self.lock.check(self.recipe).map_err(BuildError::Stale)?;
         Output::open(self.out, &Names::new(&self.recipe.image), self.existing).map(drop)
     }
@@ -51,7 +57,7 @@ impl BuildRequest<'_> {
 
 /// Builds all artefacts of a recipe: either all of them get their names, or none.
 ///
-/// The bytes depend on recipe and lock alone.
+/// The bytes depend on recipe and lock alone, unless the recipe has commands: the manifest says so.
 ///
 /// # Errors
 /// [`BuildError`]; the folder is then as it was.
@@ -64,6 +70,7 @@ pub fn build(request: &BuildRequest<'_>, progress: &dyn Progress) -> Result<Buil
 
 fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built, BuildError> {
     let BuildRequest { recipe, lock, cache, .. } = *request;
+    commands::check_commands(recipe, request.commands)?;
     lock.check(recipe).map_err(BuildError::Stale)?;
     let names = Names::new(&recipe.image);
     let output = Output::open(request.out, &names, request.existing)?;
@@ -76,7 +83,14 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let controls = std::mem::take(&mut unpacked.controls);
     let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
     progress.0.stage(Stage::Finish);
-    let mut system = system::finish_system(merged, recipe, &tools(lock), date, progress.0)?;
+    let run = |tree: &mut _| match request.commands {
+        Some(entry) if !recipe.run.is_empty() => {
+            commands::run(tree, recipe, entry, &output, date, progress.0)
+        }
+        _ => Ok(Vec::new()),
+    };
+    let (mut system, commands) =
+        system::finish_system(merged, recipe, &tools(lock), date, run, progress.0)?;
     let software = Software::new(&system.tree, recipe, lock, &controls);
     software.install(&mut system.tree, date)?;
     output.write(&names.spdx(), software.spdx.as_bytes())?;
@@ -108,7 +122,8 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let source_date = date.seconds;
     disk_image::write(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
     progress.0.stage(Stage::Digest);
-    let manifest = manifest::write_manifest(recipe, lock, usr.root_hash, &names, &output)?;
+    let manifest =
+        manifest::write_manifest(recipe, lock, usr.root_hash, commands, &names, &output)?;
     output.publish(&names)?;
     Ok(Built { manifest })
 }

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use flagstone_artifact::Architecture;
 use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
 use flagstone_debian::{
     ArchiveError, ControlError, DebError, GrammarError, ResolveError, SignatureError,
@@ -12,6 +13,7 @@ use flagstone_image::{ErofsError, VerityError};
 use flagstone_index::IndexError;
 use flagstone_recipe::StaleLock;
 use flagstone_rootfs::RootfsError;
+use flagstone_sandbox::SandboxError;
 use flagstone_tree::TreeError;
 
 /// Why a lock could not be made, or an image not be built.
@@ -116,6 +118,39 @@ pub enum BuildError {
         #[source]
         source: TreeError,
     },
+    /// The recipe has commands, and nobody allowed them.
+    #[error(
+        "the recipe runs commands inside the tree, which is not allowed: {command}, at {place}"
+    )]
+    CommandsRefused {
+        /// The first of them.
+        command: String,
+        /// Where the recipe has it.
+        place: String,
+    },
+    /// The recipe has commands, and the image is for another processor.
+    #[error("the command {command} cannot run: the image is for {image}, this machine is {host}")]
+    ForeignCommands {
+        /// The first of them.
+        command: String,
+        /// The image's architecture.
+        image: Architecture,
+        /// This machine's processor.
+        host: String,
+    },
+    /// The program of a command is not in the image.
+    #[error("the command {command}, at {place}, is {program}, which is not in the image")]
+    NoProgram {
+        /// The command's name.
+        command: String,
+        /// The program.
+        program: String,
+        /// Where the recipe has it.
+        place: String,
+    },
+    /// A command of the recipe failed.
+    #[error("failed to run the recipe's commands")]
+    Command(#[source] Box<SandboxError>),
     /// The initrd cannot be assembled.
     #[error("failed to assemble the initrd")]
     Initrd(#[source] InitrdError),
@@ -189,6 +224,18 @@ impl BuildError {
             Self::NoKernel => {
                 Some("name a kernel's package under [kernel] in the recipe".to_owned())
             }
+            Self::CommandsRefused { .. } => Some(
+                "`flagstone build --allow-run` runs them; what it builds then depends on more than \
+                 recipe and lock"
+                    .to_owned(),
+            ),
+            Self::ForeignCommands { .. } => {
+                Some("build on a machine of that kind, or do without commands".to_owned())
+            }
+            Self::NoProgram { .. } => {
+                Some("add the package that ships it, or correct the path".to_owned())
+            }
+            Self::Command(source) => source.hint(),
             Self::NoLoader { .. } => {
                 Some("add systemd-boot-efi to the recipe's packages".to_owned())
             }

@@ -9,10 +9,12 @@
 //! the type that the step before gives, which is why none can come too early.
 //!
 //! The crate knows every stage and the order they come in. It must not know terminals or arguments:
-//! it prints nothing, and a [`Progress`] hears what happens. It reads no clock and no environment.
+//! it prints nothing, and a [`Progress`] hears what happens. It reads no clock and no environment, and
+//! starts no program, unless a recipe has commands and [`BuildRequest::commands`] allows them.
 
 mod boot_files;
 mod build;
+mod commands;
 mod disk_image;
 mod error;
 mod local_debs;
@@ -31,6 +33,7 @@ mod usr_image;
 mod word;
 
 pub use build::{BuildRequest, Built, build};
+pub use commands::check_commands;
 pub use error::BuildError;
 pub use lock::{LockRequest, Moves, make_lock};
 pub use lookup::{Absence, Wanted, why_not};

@@ -1,4 +1,4 @@
-use flagstone_artifact::Architecture;
+use flagstone_artifact::{Architecture, CommandRecord};
 use flagstone_boot::OsRelease;
 use flagstone_index::{ElfMachine, Hwdb, KernelModules, LdSoCache, LibraryDirs};
 use flagstone_recipe::Recipe;
@@ -57,23 +57,29 @@ pub(crate) fn merge_packages(
     Ok(merged.tree)
 }
 
-/// Does what maintainer scripts would have done, and makes the indices.
+/// Does what maintainer scripts would have done, makes the indices, and has `run` run the recipe's
+/// commands in the whole system; what they changed is indexed anew.
 pub(crate) fn finish_system(
     mut tree: Tree,
     recipe: &Recipe,
     tools: &ToolVersions,
     date: Mtime,
+    run: impl FnOnce(&mut Tree) -> Result<Vec<CommandRecord>, BuildError>,
     progress: &dyn Progress,
-) -> Result<System, BuildError> {
+) -> Result<(System, Vec<CommandRecord>), BuildError> {
     let base =
         tree.read_text("usr/lib/os-release").or_else(|_| tree.read_text("etc/os-release"))?;
     let release = os_release(&recipe.image, &base)?;
     let report = finish(&mut tree, &finish_input(recipe, &release, date)).map_err(rootfs)?;
     say(&report.notes, progress);
-    set_owners(&mut tree, &settings::owners(recipe), &report).map_err(rootfs)?;
-    let modules = write_indices(&mut tree, recipe.image.architecture, tools, date)?;
+    let mut modules = write_indices(&mut tree, recipe.image.architecture, tools, date)?;
+    let commands = run(&mut tree)?;
+    if !commands.is_empty() {
+        modules = write_indices(&mut tree, recipe.image.architecture, tools, date)?;
+    }
     settings::check_modules(recipe, &modules)?;
-    Ok(System { tree, release, modules })
+    set_owners(&mut tree, &settings::owners(recipe), &report).map_err(rootfs)?;
+    Ok((System { tree, release, modules }, commands))
 }
 
 impl System {

@@ -6,7 +6,9 @@ use flagstone_artifact::Architecture;
 use flagstone_debian::RepositoryName;
 use flagstone_fetch::Url;
 
-use crate::command::{build::Build, lock::Lock, run::Run, why::Why, why_not::WhyNot};
+use crate::command::{
+    build::Build, inside::Inside, lock::Lock, run::Run, why::Why, why_not::WhyNot,
+};
 
 /// The recipe that is meant where none is named.
 pub(crate) const DEFAULT_RECIPE: &str = "base";
@@ -31,6 +33,9 @@ pub(crate) enum Command {
     WhyNot(WhyNot),
     /// Boot a recipe's image, or any disk image, in QEMU, without changing it
     Run(Run),
+    /// Go into the tree of a build and run a command there; for builds alone
+    #[command(name = flagstone_sandbox::ENTRY, hide = true)]
+    Inside(Inside),
 }
 
 /// Which recipe, and where its packages come from.

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         arguments::Command::Run(command) => command.run(),
         arguments::Command::Why(command) => command.run(),
         arguments::Command::WhyNot(command) => command.run(),
+        arguments::Command::Inside(command) => return command.run(),
     };
     match result {
         Ok(code) => code,

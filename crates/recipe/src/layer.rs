@@ -12,6 +12,7 @@ use crate::list::List;
 use crate::or_remove::OrRemove;
 use crate::recipe::{Compression, Distribution};
 use crate::report::Report;
+use crate::run::{RunLayer, RunName};
 use crate::source::{At, Located};
 use crate::table::{Entry, Onto, Supersede, Table, table};
 use crate::{
@@ -78,6 +79,8 @@ table! {
         users: Keyed<AccountName, UserLayer>,
         /// systemd units to enable, disable, mask or add, by name.
         units: Keyed<UnitName, UnitLayer>,
+        /// Commands to run inside the tree, in the order of their names; `build` needs --allow-run.
+        run: Keyed<RunName, RunLayer>,
         /// What to lay over this file for one architecture, by the architecture's name.
         on: OnLayers,
     }

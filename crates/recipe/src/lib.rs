@@ -42,6 +42,7 @@ mod path;
 mod recipe;
 mod report;
 mod resolve;
+mod run;
 mod selection;
 mod size;
 mod source;
@@ -69,6 +70,7 @@ pub use recipe::{
     Alternative, Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link,
     Modules, Owner, Recipe, Source, Suite, TrustedKey, Unit, Update, User,
 };
+pub use run::{Run, RunName};
 pub use selection::{LocalDeb, Pin, Repository, Selection};
 pub use size::ByteSize;
 pub use timestamp::Timestamp;

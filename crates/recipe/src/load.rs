@@ -336,6 +336,23 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_replaced_by_a_script_and_the_other_way_round() {
+        let base = format!(
+            "{COMPLETE}\n[run.a]\ncommand = [\"/usr/bin/fc-cache\", \"-f\"]\n\
+             [run.b]\nscript = \"true\"\n[run.c]\nscript = \"true\"\n"
+        );
+        let site = "extends = \"root.toml\"\n[run.a]\nscript = \"fc-cache\"\n\
+             [run.b]\ncommand = [\"/bin/true\"]\n[run.c]\nremove = true\n";
+        let recipe = load(&[("site.toml", site), ("root.toml", &base)]);
+        let runs: Vec<String> = recipe
+            .run
+            .iter()
+            .map(|(name, run)| format!("{name} {} {}", run.command.join(" "), run.place))
+            .collect();
+        assert_eq!(runs, ["a /bin/sh -e -c fc-cache site.toml:2", "b /bin/true site.toml:4"]);
+    }
+
+    #[test]
     fn unsaid_things_have_their_defaults() {
         let recipe = extended("[directories.\"/etc/x\"]\n[links.\"/etc/y\"]\ntarget = \"x\"");
         assert_eq!(
@@ -360,6 +377,7 @@ mod tests {
             "tmpfiles = [\"d /srv\"]",
             "alternatives.\"/usr/bin/vi\" = \"/usr/bin/nvi\"",
             "owners.\"/usr/bin/ping\".mode = \"0755\"",
+            "run.fonts.script = \"fc-cache\"",
             "source.components = [\"main\"]",
         ] {
             assert_eq!(lock_inputs(""), lock_inputs(same), "{same}");

@@ -8,8 +8,8 @@ use flagstone_artifact::{Architecture, ImageName, ParseError, Sha256Digest};
 use crate::decode::Word;
 use crate::{
     AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, FileCapabilities,
-    Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern,
-    Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName, UpdateUrl,
+    Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern, Run,
+    RunName, Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName, UpdateUrl,
 };
 
 /// What an image shall be: a recipe merged with all that it extends, and checked.
@@ -66,6 +66,8 @@ pub struct Recipe {
     pub users: BTreeMap<AccountName, User>,
     /// Units to configure.
     pub units: BTreeMap<UnitName, Unit>,
+    /// Commands to run inside the tree, in this order.
+    pub run: BTreeMap<RunName, Run>,
 }
 
 /// Where packages come from.

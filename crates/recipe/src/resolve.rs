@@ -99,6 +99,7 @@ impl Resolver<'_> {
         let groups = self.entries(layer.groups, |it, _, at, group| it.group(at, group));
         let users = self.entries(layer.users, Self::user);
         let units = self.entries(layer.units, |it, _, _, unit| Some(it.unit(unit)));
+        let run = self.entries(layer.run, |it, _, at, run| it.run(at, run));
         let sysctl = self.entries(layer.sysctl, |_, _, _, value| match value {
             SysctlLayer::Value(value) => Some(value),
             SysctlLayer::Remove(_) => None,
@@ -129,6 +130,7 @@ impl Resolver<'_> {
             groups,
             users,
             units,
+            run,
         })
     }
 

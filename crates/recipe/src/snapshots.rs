@@ -294,6 +294,32 @@ blacklist = ["nouveau", "nf_conntrack"]
 "#,
     ),
     (
+        "commands",
+        r#"
+[run.Fonts]
+command = ["/usr/bin/fc-cache"]
+[run.a]
+command = "/usr/bin/fc-cache -f"
+[run.b]
+command = ["fc-cache"]
+[run.c]
+command = []
+[run.d]
+script = " "
+[run.e]
+comand = ["/usr/bin/fc-cache"]
+"#,
+    ),
+    (
+        "commands of no or of two kinds",
+        r#"
+[run.a]
+[run.b]
+command = ["/usr/bin/fc-cache"]
+script = "fc-cache"
+"#,
+    ),
+    (
         "accounts",
         "
 [users.Core]

@@ -412,6 +412,7 @@ mod tests {
         check_pattern::<PackageName>();
         check_pattern::<PackageVersion>();
         check_pattern::<RepositoryName>();
+        check_pattern::<crate::RunName>();
         check_pattern::<ScriptName>();
         check_pattern::<SuiteName>();
         check_pattern::<UnitName>();

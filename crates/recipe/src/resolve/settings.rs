@@ -1,11 +1,12 @@
-//! Kernel modules, alternatives and owners.
+//! Kernel modules, alternatives, owners and commands.
 
 use super::{Resolver, items, values};
 use crate::layer::{ModulesLayer, OwnerLayer};
 use crate::or_remove::OrRemove;
 use crate::recipe::{Alternative, Modules, Owner};
+use crate::run::RunLayer;
 use crate::source::At;
-use crate::{ImagePath, ModuleName};
+use crate::{ImagePath, ModuleName, Run};
 
 impl Resolver<'_> {
     /// Refuses modules that are loaded and blacklisted: the one would undo the other.
@@ -42,6 +43,24 @@ impl Resolver<'_> {
             self.report.push(error.hint("name the program that a package ships"));
         }
         Some(Alternative { program, place: at.line() })
+    }
+
+    pub(super) fn run(&mut self, at: &At, layer: RunLayer) -> Option<Run> {
+        let command = match (layer.command, layer.script) {
+            (Some(command), None) => command.value.0,
+            (None, Some(script)) => script.value.into_command(),
+            (Some(_), Some(script)) => {
+                let error = script.at.error("an entry has `command` or `script`, not both");
+                self.report.push(error);
+                return None;
+            }
+            (None, None) => {
+                let error = at.error("nothing is run here");
+                self.report.push(error.expected("`command` or `script`"));
+                return None;
+            }
+        };
+        Some(Run { command, place: at.line() })
     }
 
     pub(super) fn owner(&mut self, at: &At, layer: OwnerLayer) -> Option<Owner> {
