@@ -3,6 +3,7 @@ use std::io;
 use std::path::PathBuf;
 
 use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
+use flagstone_caches::CacheError;
 use flagstone_debian::{ArchiveError, DebError, GrammarError, ResolveError};
 use flagstone_disk::{DiskError, FatError};
 use flagstone_fetch::FetchError;
@@ -75,6 +76,9 @@ pub enum BuildError {
     /// An index over the tree cannot be made.
     #[error("failed to index the root file system")]
     Index(#[source] IndexError),
+    /// A cache of desktop data cannot be made.
+    #[error("failed to make the caches of desktop data")]
+    Cache(#[source] CacheError),
     /// No package brings a kernel.
     #[error("the image has no kernel: none of its packages brings boot/vmlinuz-*")]
     NoKernel,

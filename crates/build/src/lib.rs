@@ -15,6 +15,7 @@ mod boot_files;
 mod build;
 mod disk_image;
 mod error;
+mod indices;
 mod lock;
 mod manifest;
 mod output;
