@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("artifact", &[]),
     ("tree", &[]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
     ("index", &["tree"]),
+    ("caches", &["tree"]),
     ("rootfs", &["tree"]),
     ("image", &["artifact", "tree"]),
     ("boot", &["artifact", "index", "tree"]),
@@ -21,8 +22,8 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "build",
         &[
-            "artifact", "boot", "debian", "disk", "fetch", "image", "index", "recipe", "rootfs",
-            "sandbox", "sbom", "tree",
+            "artifact", "boot", "caches", "debian", "disk", "fetch", "image", "index", "recipe",
+            "rootfs", "sandbox", "sbom", "tree",
         ],
     ),
     ("cli", &["artifact", "build", "debian", "fetch", "recipe", "sandbox"]),

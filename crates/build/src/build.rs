@@ -7,6 +7,7 @@ use flagstone_fetch::Cache;
 use flagstone_recipe::{Lock, PackageName, Recipe};
 use flagstone_tree::Mtime;
 
+use crate::indices::ToolVersions;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::{
@@ -129,13 +130,14 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
 }
 
 /// Returns the versions that indices carry, as the packages' own tools would write them.
-fn tools(lock: &Lock) -> system::ToolVersions {
+fn tools(lock: &Lock) -> ToolVersions {
     let version = |name: &str| {
         let name = name.parse().ok();
         let package = name.and_then(|name: PackageName| lock.packages.get(&name));
         package.map(|package| package.version.to_string()).unwrap_or_default()
     };
-    system::ToolVersions { libc_bin: version("libc-bin"), udev: version("udev") }
+    let caches = flagstone_caches::ToolVersions { shared_mime_info: version("shared-mime-info") };
+    ToolVersions { libc_bin: version("libc-bin"), udev: version("udev"), caches }
 }
 
 /// Lets worker threads report; every [`Progress`] is `Sync`.

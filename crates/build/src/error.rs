@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use flagstone_artifact::Architecture;
 use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
+use flagstone_caches::CacheError;
 use flagstone_debian::{
     ArchiveError, ControlError, DebError, GrammarError, ResolveError, SignatureError,
 };
@@ -103,6 +104,9 @@ pub enum BuildError {
     /// An index over the tree cannot be made.
     #[error("failed to index the root file system")]
     Index(#[source] IndexError),
+    /// A cache of desktop data cannot be made.
+    #[error("failed to make the caches of desktop data")]
+    Cache(#[source] CacheError),
     /// No package brings a kernel.
     #[error("the image has no kernel: none of its packages brings boot/vmlinuz-*")]
     NoKernel,

@@ -17,6 +17,7 @@ mod build;
 mod commands;
 mod disk_image;
 mod error;
+mod indices;
 mod local_debs;
 mod lock;
 mod lookup;

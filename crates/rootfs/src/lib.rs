@@ -40,6 +40,7 @@ mod preset;
 mod script_accounts;
 mod set_id;
 mod split;
+mod sub_ids;
 mod sysusers;
 mod unit_file;
 mod units;
