@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
-use crate::{CacheError, desktop_entries, icon_theme, mime, schemas};
+use crate::{CacheError, desktop_entries, fonts, icon_theme, mime, schemas};
 
 /// Versions of the packages whose tools write their own version into what they make.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl Caches {
         &self.notes
     }
 
-    /// Puts the files into the tree they were made from.
+    /// Puts the files into the tree they were made from, and gives folders of fonts the files' time.
     ///
     /// # Errors
     /// [`CacheError::Tree`] if something is in the way.
@@ -54,6 +54,7 @@ impl Caches {
             let file = Inode::file(Metadata::root(0o644, mtime), bytes.clone());
             tree.put(path, Metadata::root(0o755, mtime), file).map_err(CacheError::Tree)?;
         }
+        fonts::date_folders(tree, mtime);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod caches;
 mod desktop_entries;
 mod error;
 mod files;
+mod fonts;
 mod glib_table;
 mod gvariant;
 mod gvdb;
