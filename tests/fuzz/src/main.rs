@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use flagstone_boot::Uki;
+use flagstone_caches::{Caches, ToolVersions};
 use flagstone_debian::{
     ArchiveId, Copyright, Deb, DebVersion, Dependency, Keyring, Origin, Relation, Stanzas,
     Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
@@ -20,19 +21,22 @@ use flagstone_rootfs::{
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
-const TARGETS: [(&str, fn(&[u8])); 14] = [
+const TARGETS: [(&str, fn(&[u8])); 17] = [
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
     ("dependencies", dependencies),
+    ("desktop", desktop),
     ("elf", elf),
     ("hwdb", hwdb),
     ("lock", lock),
+    ("mime", mime),
     ("module", module),
     ("packages", packages),
     ("pe", pe),
     ("recipe", recipe),
     ("release", release),
+    ("schemas", schemas),
     ("tar", tar),
     ("system", system),
 ];
@@ -104,6 +108,28 @@ fn dependencies(data: &[u8]) {
     }
 }
 
+/// Makes the caches of a tree that has a tool and, under each path, the bytes.
+fn caches(tool: &str, paths: &[&str], data: &[u8]) {
+    let mut tree = tree(tool, b"");
+    for path in paths {
+        tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
+    }
+    if let Ok(caches) = Caches::make(&tree, &ToolVersions::default()) {
+        let _ = caches.write(&mut tree, Mtime::from_seconds(0));
+    }
+}
+
+/// A desktop entry, and names of icons: one a line.
+fn desktop(data: &[u8]) {
+    caches("usr/bin/update-desktop-database", &["usr/share/applications/a.desktop"], data);
+    let names = text(data).lines().map(|name| format!("usr/share/icons/a/16x16/{name}.png"));
+    let mut theme = tree("usr/bin/gtk-update-icon-cache", b"");
+    for path in names.chain(["usr/share/icons/a/index.theme".to_owned()]) {
+        let _ = theme.put(path, META, Inode::file(META, ""));
+    }
+    let _ = Caches::make(&theme, &ToolVersions::default());
+}
+
 fn elf(data: &[u8]) {
     if let Ok(elf) = Elf::parse(data) {
         let _ = elf.sections();
@@ -123,6 +149,10 @@ fn lock(data: &[u8]) {
         let text = lock.render();
         assert_eq!(Lock::parse("b.lock", text.as_bytes()).expect("what is written is read"), lock);
     }
+}
+
+fn mime(data: &[u8]) {
+    caches("usr/bin/update-mime-database", &["usr/share/mime/packages/a.xml"], data);
 }
 
 fn module(data: &[u8]) {
@@ -165,6 +195,30 @@ fn release(data: &[u8]) {
     let _ = Keyring::parse(data);
 }
 
+/// Schemas, overrides of them behind a NUL, and a value of every basic type.
+fn schemas(data: &[u8]) {
+    let tool = "usr/lib/a/glib-2.0/glib-compile-schemas";
+    let directory = "usr/share/glib-2.0/schemas";
+    let mut parts = data.splitn(2, |&byte| byte == 0);
+    let (source, overrides) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mut tree = tree(tool, b"");
+    let value = text(overrides).replace('&', "&amp;").replace('<', "&lt;");
+    let keys = ["i", "t", "d", "s", "as", "v", "a{sv}", "m(sab)", "ay"].iter().enumerate();
+    let keys = keys.map(|(index, kind)| {
+        format!("<schema id=\"{index}\"><key name=\"k\" type=\"{kind}\"><default>{value}</default></key></schema>")
+    });
+    for (number, key) in keys.enumerate() {
+        let list = format!("<schemalist>{key}</schemalist>");
+        let path = format!("{directory}/{number}.gschema.xml");
+        tree.put(path, META, Inode::file(META, list)).expect("the path is sound");
+    }
+    for (name, data) in [("z.gschema.xml", source), ("a.gschema.override", overrides)] {
+        let path = format!("{directory}/{name}");
+        tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
+    }
+    let _ = Caches::make(&tree, &ToolVersions::default());
+}
+
 fn tar(data: &[u8]) {
     let archive = |name: &str, data: &[u8]| PackageArchive {
         name: name.to_owned(),
@@ -188,6 +242,7 @@ fn system(data: &[u8]) {
         "usr/share/base-passwd/group.master",
         "usr/share/pam-configs/a",
         "usr/share/ca-certificates/mozilla/a.crt",
+        "etc/login.defs",
     ] {
         tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
     }
