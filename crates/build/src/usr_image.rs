@@ -28,8 +28,12 @@ pub(crate) fn write_usr(
     output: &Output,
 ) -> Result<UsrImage, BuildError> {
     let write_error = |source| BuildError::Write { path: output.path(&names.usr()), source };
-    let options =
-        Options { build_time: date, uuid: seed.uuid("usr file system"), label: LABEL.to_owned() };
+    let options = Options {
+        build_time: date,
+        uuid: seed.uuid("usr file system"),
+        label: LABEL.to_owned(),
+        ..Options::default()
+    };
     let parameters = Parameters::new(*seed.digest("verity salt").as_bytes(), seed.uuid("verity"))
         .map_err(BuildError::Verity)?;
     let file = BufWriter::with_capacity(1 << 20, output.create(&names.usr())?);

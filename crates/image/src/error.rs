@@ -3,6 +3,8 @@ use std::io;
 use flagstone_artifact::Sha256Digest;
 use flagstone_tree::TreePath;
 
+use crate::erofs::Compression;
+
 /// Why no EROFS image could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,15 @@ pub enum ErofsError {
         /// The nanoseconds that were given.
         nanoseconds: u32,
     },
+    /// The compressor has no such level.
+    #[error("there is no {compression}")]
+    Level {
+        /// The compressor and the level that was asked for.
+        compression: Compression,
+    },
+    /// The compressor failed, for want of memory.
+    #[error("failed to compress a file")]
+    Compress(#[source] io::Error),
     /// The writer refused.
     #[error("failed to write the file system image")]
     Write(#[source] io::Error),
@@ -49,7 +60,10 @@ impl ErofsError {
             Self::Write(cause) if cause.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another output folder".into())
             }
-            Self::BuildTime { .. } | Self::Write(_) => None,
+            Self::Level { .. } => {
+                Some("choose a level from 1 to 22 (zstd) or 2 to 12 (lz4hc)".into())
+            }
+            Self::BuildTime { .. } | Self::Compress(_) | Self::Write(_) => None,
         }
     }
 }
