@@ -45,6 +45,7 @@ mod source;
 mod suggest;
 mod table;
 mod timestamp;
+mod usr;
 mod word;
 
 #[cfg(test)]
@@ -66,6 +67,7 @@ pub use recipe::{
 };
 pub use size::ByteSize;
 pub use timestamp::Timestamp;
+pub use usr::UsrFormat;
 pub use word::{
     AccountName, Channel, CmdlineArg, Component, DebArchitecture, Gecos, ModuleName, PackageName,
     PackageVersion, ScriptName, SuiteName, SysctlKey, UnitName, UpdateUrl, Why,
