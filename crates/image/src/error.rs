@@ -132,6 +132,41 @@ pub enum Unfit {
     DirectoryTwice,
 }
 
+/// Why an EROFS image could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is none, or not one that this crate reads.
+    #[error("the image has no usable superblock: {reason}")]
+    Superblock {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Something in it is not as it must be.
+    #[error("inode {nid} of the image is corrupt: {what}")]
+    Corrupt {
+        /// The inode's number.
+        nid: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// It holds more than the caller takes.
+    #[error("the image holds more than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The image could not be read.
+    #[error("failed to read the image at byte {offset}")]
+    Read {
+        /// Where.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
 /// Why a hash tree could not be made, or does not fit the data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -15,5 +15,5 @@ mod error;
 mod image_writer;
 pub mod verity;
 
-pub use error::{ErofsError, Unfit, VerityError};
+pub use error::{ErofsError, ReadError, Unfit, VerityError};
 pub use image_writer::ImageWriter;

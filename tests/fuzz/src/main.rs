@@ -12,6 +12,7 @@ use flagstone_debian::{
     ArchiveKind, Copyright, Deb, DebVersion, Dependency, Keyring, Relation, Stanzas, Universe,
     VerifiedRelease, parse_date, parse_sources,
 };
+use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
@@ -20,12 +21,13 @@ use flagstone_rootfs::{
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
-const TARGETS: [(&str, fn(&[u8])); 14] = [
+const TARGETS: [(&str, fn(&[u8])); 15] = [
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
     ("dependencies", dependencies),
     ("elf", elf),
+    ("erofs", erofs),
     ("hwdb", hwdb),
     ("lock", lock),
     ("module", module),
@@ -107,6 +109,15 @@ fn elf(data: &[u8]) {
         let _ = elf.interpreter();
         let _ = elf.dynamic();
     }
+}
+
+/// The checksum is left out, which the fuzzer would never get right.
+fn erofs(data: &[u8]) {
+    let mut image = data.to_vec();
+    if let Some(compat) = image.get_mut(1024 + 8) {
+        *compat &= !1;
+    }
+    let _ = Image::open(image.as_slice()).and_then(|image| image.tree(1 << 20));
 }
 
 fn hwdb(data: &[u8]) {

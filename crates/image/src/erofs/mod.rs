@@ -30,6 +30,7 @@ mod inode;
 mod node;
 mod place;
 mod plan;
+pub mod read;
 mod shape;
 mod share;
 mod sink;

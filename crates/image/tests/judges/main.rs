@@ -9,6 +9,7 @@ mod compare;
 mod compressed;
 mod erofs;
 mod random;
+mod reader;
 mod sample;
 mod tool;
 mod verity;
