@@ -101,7 +101,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let loader = boot_files::loader(&system.tree, recipe.image.architecture)?;
     let parts = system.split(date, progress.0)?;
     let (usr, initrd) = rayon::join(
-        || usr_image::write_usr(&parts.usr, date, &seed, &names, &output),
+        || usr_image::write_usr(&parts.usr, &recipe.usr, date, &seed, &names, &output),
         || boot_files::initrd(&parts.full, &parts.modules, recipe, &parts.release, date),
     );
     let (usr, initrd) = (usr?, initrd?);

@@ -1,8 +1,9 @@
 use std::io::{BufWriter, Write};
 
 use flagstone_artifact::Sha256Digest;
-use flagstone_image::erofs::{self, Options};
+use flagstone_image::erofs::{self, ClusterSize, Compression, Options};
 use flagstone_image::verity::{HashTree, Parameters, VerityWriter};
+use flagstone_recipe::UsrFormat;
 use flagstone_tree::{Mtime, Tree};
 
 use crate::output::{Names, Output};
@@ -22,14 +23,20 @@ pub(crate) struct UsrImage {
 /// Writes /usr and its hash tree, which is computed while the image goes by.
 pub(crate) fn write_usr(
     usr: &Tree,
+    format: &UsrFormat,
     date: Mtime,
     seed: &Seed,
     names: &Names,
     output: &Output,
 ) -> Result<UsrImage, BuildError> {
     let write_error = |source| BuildError::Write { path: output.path(&names.usr()), source };
-    let options =
-        Options { build_time: date, uuid: seed.uuid("usr file system"), label: LABEL.to_owned() };
+    let options = Options {
+        build_time: date,
+        uuid: seed.uuid("usr file system"),
+        label: LABEL.to_owned(),
+        compression: compression(format),
+        cluster: cluster(format),
+    };
     let parameters = Parameters::new(*seed.digest("verity salt").as_bytes(), seed.uuid("verity"))
         .map_err(BuildError::Verity)?;
     let file = BufWriter::with_capacity(1 << 20, output.create(&names.usr())?);
@@ -41,4 +48,18 @@ pub(crate) fn write_usr(
     let image_bytes = file.get_ref().metadata().map_err(write_error)?.len();
     output.write(&names.verity(), &bytes)?;
     Ok(UsrImage { root_hash, image_bytes, tree_bytes: bytes.len() as u64 })
+}
+
+fn compression(format: &UsrFormat) -> Compression {
+    match format.compression {
+        flagstone_recipe::Compression::None => Compression::None,
+        flagstone_recipe::Compression::Lz4 => Compression::Lz4,
+        flagstone_recipe::Compression::Lz4hc => Compression::Lz4hc { level: format.level },
+        flagstone_recipe::Compression::Zstd => Compression::Zstd { level: format.level },
+    }
+}
+
+fn cluster(format: &UsrFormat) -> ClusterSize {
+    let bytes = u32::try_from(format.cluster.bytes()).ok();
+    bytes.and_then(ClusterSize::new).expect("a recipe's clusters are powers of two from 8K to 1M")
 }

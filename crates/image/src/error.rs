@@ -3,6 +3,8 @@ use std::io;
 use flagstone_artifact::Sha256Digest;
 use flagstone_tree::TreePath;
 
+use crate::erofs::Compression;
+
 /// Why no EROFS image could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,15 @@ pub enum ErofsError {
         /// The nanoseconds that were given.
         nanoseconds: u32,
     },
+    /// The compressor has no such level.
+    #[error("there is no {compression}")]
+    Level {
+        /// The compressor and the level that was asked for.
+        compression: Compression,
+    },
+    /// The compressor failed, for want of memory.
+    #[error("failed to compress a file")]
+    Compress(#[source] io::Error),
     /// The writer refused.
     #[error("failed to write the file system image")]
     Write(#[source] io::Error),
@@ -49,7 +60,10 @@ impl ErofsError {
             Self::Write(cause) if cause.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another output folder".into())
             }
-            Self::BuildTime { .. } | Self::Write(_) => None,
+            Self::Level { .. } => {
+                Some("choose a level from 1 to 22 (zstd) or 2 to 12 (lz4hc)".into())
+            }
+            Self::BuildTime { .. } | Self::Compress(_) | Self::Write(_) => None,
         }
     }
 }
@@ -116,6 +130,41 @@ pub enum Unfit {
     /// A directory that two directories hold, or that holds itself.
     #[error("it is a directory with more than one name")]
     DirectoryTwice,
+}
+
+/// Why an EROFS image could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is none, or not one that this crate reads.
+    #[error("the image has no usable superblock: {reason}")]
+    Superblock {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Something in it is not as it must be.
+    #[error("inode {nid} of the image is corrupt: {what}")]
+    Corrupt {
+        /// The inode's number.
+        nid: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// It holds more than the caller takes.
+    #[error("the image holds more than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The image could not be read.
+    #[error("failed to read the image at byte {offset}")]
+    Read {
+        /// Where.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Why a hash tree could not be made, or does not fit the data.

@@ -15,6 +15,7 @@ use crate::report::Report;
 use crate::run::{RunLayer, RunName};
 use crate::source::{At, Located};
 use crate::table::{Entry, Onto, Supersede, Table, table};
+use crate::usr::CompressionLevel;
 use crate::{
     AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, FileCapabilities, Gecos,
     ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern,
@@ -223,8 +224,14 @@ table! {
     layer
     /// The file system of /usr.
     struct UsrLayer {
-        /// How file data is compressed; only "none" is built today.
+        /// How file data is compressed; "none" unless said otherwise.
         compression: Compression,
+        /// How hard the compressor tries: 1 to 22 for "zstd", 9 unless said otherwise; 2 to 12 for
+        /// "lz4hc", 9 unless said otherwise. Without meaning for the others.
+        level: CompressionLevel,
+        /// How much of a file is compressed together: a power of two from "8K" to "1M"; "128K"
+        /// unless said otherwise.
+        cluster: ByteSize,
     }
 }
 

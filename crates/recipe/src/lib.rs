@@ -50,6 +50,7 @@ mod suggest;
 mod table;
 mod timestamp;
 mod tmpfiles_line;
+mod usr;
 mod word;
 
 #[cfg(test)]
@@ -75,6 +76,7 @@ pub use selection::{LocalDeb, Pin, Repository, Selection};
 pub use size::ByteSize;
 pub use timestamp::Timestamp;
 pub use tmpfiles_line::TmpfilesLine;
+pub use usr::UsrFormat;
 pub use word::{
     AccountName, Channel, CmdlineArg, Component, DebArchitecture, Gecos, ModuleName, ModuleOptions,
     PackageName, PackageVersion, RepositoryName, ScriptName, SuiteName, SysctlKey, UnitName,

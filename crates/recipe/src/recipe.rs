@@ -6,6 +6,7 @@ use std::str::FromStr;
 use flagstone_artifact::{Architecture, ImageName, ParseError, Sha256Digest};
 
 use crate::decode::Word;
+use crate::usr::UsrFormat;
 use crate::{
     AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, FileCapabilities,
     Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern, Run,
@@ -44,8 +45,8 @@ pub struct Recipe {
     pub modules: Modules,
     /// Lines of tmpfiles.d(5), in the recipe's order.
     pub tmpfiles: Vec<TmpfilesLine>,
-    /// How /usr is compressed.
-    pub compression: Compression,
+    /// How /usr is stored.
+    pub usr: UsrFormat,
     /// Sizes of the partitions.
     pub disk: DiskSizes,
     /// Where updates come from.
@@ -98,16 +99,15 @@ pub enum Distribution {
 }
 
 /// How the file data of /usr is compressed.
-///
-/// All but [`Compression::None`] are words that recipes will need; [`Recipe::load`] refuses them
-/// until they can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
     None,
-    /// LZ4; not built yet.
+    /// LZ4 at its fastest.
     Lz4,
-    /// Zstandard; not built yet.
+    /// LZ4 with a thorough search.
+    Lz4hc,
+    /// Zstandard, which Linux reads in this place since 6.10.
     Zstd,
 }
 
@@ -328,15 +328,16 @@ impl Word for Distribution {}
 
 impl Compression {
     #[cfg(test)]
-    pub(crate) const PATTERN: &str = "^(none|lz4|zstd)$";
+    pub(crate) const PATTERN: &str = "^(none|lz4|lz4hc|zstd)$";
 
-    const ALL: [Self; 3] = [Self::None, Self::Lz4, Self::Zstd];
+    const ALL: [Self; 4] = [Self::None, Self::Lz4, Self::Lz4hc, Self::Zstd];
 
     /// Returns the name in recipes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Lz4 => "lz4",
+            Self::Lz4hc => "lz4hc",
             Self::Zstd => "zstd",
         }
     }
@@ -356,7 +357,7 @@ impl FromStr for Compression {
             ParseError {
                 text: text.to_owned(),
                 what: "a compression",
-                rule: "it is \"none\", \"lz4\" or \"zstd\"",
+                rule: "it is \"none\", \"lz4\", \"lz4hc\" or \"zstd\"",
             }
         })
     }

@@ -16,11 +16,12 @@ use crate::layer::{
 use crate::list::List;
 use crate::load::{Reader, unreadable};
 use crate::recipe::{
-    Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source,
-    Suite, TrustedKey, Unit, Update, User,
+    Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source, Suite,
+    TrustedKey, Unit, Update, User,
 };
 use crate::report::Report;
 use crate::source::{At, Located};
+use crate::usr::UsrFormat;
 use crate::{
     AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic, Diagnostics, ImagePath,
     Mode, PackageName, Selection, SuiteName,
@@ -86,7 +87,7 @@ impl Resolver<'_> {
         let exclude = items(layer.exclude);
         let packages = self.packages(items(layer.packages), &exclude);
         let kernel = self.kernel(section(layer.kernel), architecture, &exclude);
-        let compression = self.compression(section(layer.usr).compression);
+        let usr = UsrFormat::resolve(section(layer.usr), &mut self.report);
         let disk = self.disk(&section(layer.disk));
         let update = self.update(section(layer.update));
 
@@ -119,7 +120,7 @@ impl Resolver<'_> {
             sysctl,
             modules,
             tmpfiles: values(items(layer.tmpfiles)),
-            compression,
+            usr,
             disk: disk?,
             update,
             files,
@@ -268,19 +269,6 @@ impl Resolver<'_> {
                     .hint("take the argument out"),
             );
         }
-    }
-
-    fn compression(&mut self, compression: Option<Located<Compression>>) -> Compression {
-        let Some(compression) = compression else { return Compression::None };
-        if compression.value != Compression::None {
-            self.report.push(
-                compression
-                    .at
-                    .error(format!("compression `{}` cannot be built yet", compression.value))
-                    .hint("set it to \"none\""),
-            );
-        }
-        compression.value
     }
 
     fn disk(&mut self, layer: &DiskLayer) -> Option<DiskSizes> {

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::layer::{AccountNumber, OnLayers, RecipeLayer, SysctlLayer};
 use crate::lock_file::LockTable;
 use crate::source::Located;
+use crate::usr::CompressionLevel;
 
 /// Describes a text with a grammar.
 macro_rules! text_schema {
@@ -86,6 +87,16 @@ impl JsonSchema for OnLayers {
 impl JsonSchema for AccountNumber {
     fn schema_name() -> Cow<'static, str> {
         "AccountNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": Self::MIN, "maximum": Self::MAX })
+    }
+}
+
+impl JsonSchema for CompressionLevel {
+    fn schema_name() -> Cow<'static, str> {
+        "CompressionLevel".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -375,10 +375,27 @@ oem = "99T"
 "#,
     ),
     (
-        "compression",
+        "a level that is another compressor's",
+        r#"
+[usr]
+compression = "lz4hc"
+level = 19
+"#,
+    ),
+    (
+        "a level that no compressor has",
         r#"
 [usr]
 compression = "zstd"
+level = 23
+"#,
+    ),
+    (
+        "clusters of no size",
+        r#"
+[usr]
+compression = "zstd"
+cluster = "96K"
 "#,
     ),
     (

@@ -13,6 +13,7 @@ use flagstone_debian::{
     ArchiveId, Copyright, Deb, DebVersion, Dependency, Keyring, Origin, Relation, Stanzas,
     Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
+use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
@@ -21,13 +22,14 @@ use flagstone_rootfs::{
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
-const TARGETS: [(&str, fn(&[u8])); 17] = [
+const TARGETS: [(&str, fn(&[u8])); 18] = [
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
     ("dependencies", dependencies),
     ("desktop", desktop),
     ("elf", elf),
+    ("erofs", erofs),
     ("hwdb", hwdb),
     ("lock", lock),
     ("mime", mime),
@@ -136,6 +138,15 @@ fn elf(data: &[u8]) {
         let _ = elf.interpreter();
         let _ = elf.dynamic();
     }
+}
+
+/// The checksum is left out, which the fuzzer would never get right.
+fn erofs(data: &[u8]) {
+    let mut image = data.to_vec();
+    if let Some(compat) = image.get_mut(1024 + 8) {
+        *compat &= !1;
+    }
+    let _ = Image::open(image.as_slice()).and_then(|image| image.tree(1 << 20));
 }
 
 fn hwdb(data: &[u8]) {

@@ -8,8 +8,13 @@ pub(super) const SLOT: u64 = 32;
 pub(super) enum DataLayout {
     /// `EROFS_INODE_FLAT_PLAIN`: in consecutive blocks.
     FlatPlain = 0,
+    /// `EROFS_INODE_COMPRESSED_FULL`: compressed, with the large form of an index; or, as here,
+    /// within the packed inode.
+    Packed = 1,
     /// `EROFS_INODE_FLAT_INLINE`: likewise, but the last part follows the inode.
     FlatInline = 2,
+    /// `EROFS_INODE_COMPRESSED_COMPACT`: compressed, with an index after the inode.
+    Compressed = 3,
     /// `EROFS_INODE_CHUNK_BASED`: a table of chunks follows the inode.
     ChunkBased = 4,
 }
@@ -42,7 +47,7 @@ pub(super) struct DiskInode {
     pub(super) mode: u16,
     pub(super) links: u32,
     pub(super) size: u64,
-    /// `i_u`: first block, device number or chunk format.
+    /// `i_u`: first block, number of compressed blocks, device number or chunk format.
     pub(super) data: u32,
     /// `i_ino`: a number that fits 32 bits; Linux does not read it.
     pub(super) ino: u32,

@@ -1,8 +1,8 @@
 //! An EROFS writer: a tree becomes a read-only file system image.
 //!
 //! The format is the kernel's, `Documentation/filesystems/erofs.rst` and `fs/erofs/erofs_fs.h`; all
-//! integers are little-endian. Only features that Linux 6.1 knows are used, and those that are not
-//! needed by a tree are not announced in its superblock.
+//! integers are little-endian. Only features that Linux 6.1 knows are used, zstd apart, which it
+//! knows since 6.10; those that are not needed by a tree are not announced in its superblock.
 //!
 //! ```text
 //! block 0    superblock at byte 1024, the rest zero (room for compression settings)
@@ -22,24 +22,32 @@
 //! index has a length that follows from the file's, so steps 3 and 4 stay as they are.
 
 mod chunk;
+mod cluster;
+mod compress;
+mod compression;
 mod dirent;
 mod inode;
 mod node;
 mod place;
 mod plan;
+pub mod read;
 mod shape;
 mod share;
+mod sink;
 mod superblock;
 mod write;
 mod xattr;
 
-use std::io::Write;
-
 use flagstone_tree::{Mtime, Tree};
 
-use crate::ErofsError;
+use crate::{ErofsError, ImageWriter};
 
-pub use plan::{Plan, Statistics};
+pub use cluster::ClusterSize;
+pub use compress::{ExtentCache, ExtentKey, FORMAT_VERSION};
+pub use compression::{Compression, LZ4HC_LEVELS, ZSTD_LEVELS};
+pub use plan::Statistics;
+
+use plan::Plan;
 
 /// Bytes in a block of the image; Linux before 6.4 mounts no other size than its page's.
 pub const BLOCK_SIZE: u32 = 1 << BLOCK_BITS;
@@ -50,7 +58,7 @@ const BLOCK: u64 = BLOCK_SIZE as u64;
 /// `EROFS_NULL_ADDR` in 32 bits: no block; in a chunk table, a hole.
 const NULL_BLOCK: u32 = u32::MAX;
 
-/// What an image says about itself.
+/// What an image says about itself, and how it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The volume's one clock. Inodes with this very time can be stored in half the space.
@@ -59,13 +67,39 @@ pub struct Options {
     pub uuid: [u8; 16],
     /// The volume's label: at most 15 bytes, no NUL.
     pub label: String,
+    /// How file contents are compressed.
+    pub compression: Compression,
+    /// How much of them is compressed together.
+    pub cluster: ClusterSize,
 }
 
-/// Plans and writes an image; see [`Plan`] for the two steps apart.
+/// Writes an image.
 ///
 /// # Errors
-/// [`ErofsError`] if the tree does not fit the format, or the writer fails.
-pub fn write(tree: &Tree, options: &Options, out: impl Write) -> Result<Statistics, ErofsError> {
+/// [`ErofsError`] if the tree or an option does not fit the format, or the writer fails.
+pub fn write(
+    tree: &Tree,
+    options: &Options,
+    out: &mut impl ImageWriter,
+) -> Result<Statistics, ErofsError> {
+    write_cached(tree, options, None, out)
+}
+
+/// Writes the same image, with compressed contents from a store as far as it has them; what it has
+/// not is put there.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_cached(
+    tree: &Tree,
+    options: &Options,
+    cache: Option<&dyn ExtentCache>,
+    out: &mut impl ImageWriter,
+) -> Result<Statistics, ErofsError> {
+    plan::check(options)?;
+    if options.compression != Compression::None {
+        return compress::write(tree, options, cache, out);
+    }
     let plan = Plan::new(tree, options)?;
     plan.write(out)?;
     Ok(plan.statistics())

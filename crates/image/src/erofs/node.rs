@@ -67,6 +67,11 @@ impl<'a> Nodes<'a> {
         self.list.push(Node { inode, parent, name, links });
     }
 
+    /// Adds the inode that holds parts of others, which has no name.
+    pub(super) fn add_packed(&mut self, inode: &'a Inode) {
+        self.list.push(Node { inode, parent: 0, name: None, links: 1 });
+    }
+
     /// Returns the index of an inode that has a name.
     pub(super) fn index(&self, id: InodeId) -> usize {
         self.by_id[id.index()].expect("collect() met every inode that has a name")

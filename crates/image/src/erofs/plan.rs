@@ -26,13 +26,15 @@ pub struct Statistics {
     pub shared_blocks: u64,
     /// Bytes of files, links and directories stored beside their inodes.
     pub inline_bytes: u64,
+    /// Bytes of small files that are compressed together.
+    pub joined_bytes: u64,
     /// Inodes, each once however many names it has.
     pub inodes: u64,
 }
 
 /// An image that is decided but not written; borrows the file contents from its tree.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub(super) struct Plan<'a> {
     pub(super) nodes: Nodes<'a>,
     /// Parallel to the nodes.
     pub(super) stored: Vec<Stored>,
@@ -42,35 +44,81 @@ pub struct Plan<'a> {
     statistics: Statistics,
 }
 
+/// Where the parts of an image are.
+struct Parts {
+    /// The block from which inodes are numbered.
+    meta_base: u64,
+    /// Blocks of metadata.
+    metadata_blocks: u64,
+    /// All blocks.
+    blocks: u64,
+}
+
 impl<'a> Plan<'a> {
-    /// Decides where everything goes. Writes nothing.
+    /// Decides where everything goes in an image without compression. Writes nothing.
     ///
     /// # Errors
-    /// [`ErofsError`] if the tree, or an option, does not fit the format.
-    pub fn new(tree: &'a Tree, options: &Options) -> Result<Self, ErofsError> {
-        check(options)?;
+    /// [`ErofsError`] if the tree does not fit the format.
+    pub(super) fn new(tree: &'a Tree, options: &Options) -> Result<Self, ErofsError> {
         let nodes = Nodes::collect(tree)?;
         let mut stored = shape(&nodes, options)?;
         let data_start = place(&mut stored);
         let shared = shared_blocks(&nodes.list, &stored);
-        let (data_order, end) = allocate(&nodes, &mut stored, &shared, data_start);
-        let blocks = u32::try_from(end).ok().filter(|&blocks| blocks < NULL_BLOCK);
-        let blocks = blocks.ok_or(ErofsError::TooLarge { blocks: end })?;
+        let order = blocks_order(&nodes, &stored);
+        let (data_order, blocks) = allocate(order, &mut stored, &shared, data_start);
+        let shared_blocks = shared.keys().map(|&index| stored[index].shape.blocks()).sum();
+        let parts = Parts { meta_base: 0, metadata_blocks: data_start - 1, blocks };
+        Self::finish(nodes, stored, data_order, options, &parts, shared_blocks)
+    }
+
+    /// Decides where the rest of an image goes whose compressed data ends before block `start`:
+    /// the nodes that have blocks, but not yet a first one, and all metadata. Writes nothing.
+    ///
+    /// `shared_blocks` are those that have been saved.
+    ///
+    /// # Errors
+    /// [`ErofsError::TooLarge`].
+    pub(super) fn after(
+        nodes: Nodes<'a>,
+        mut stored: Vec<Stored>,
+        options: &Options,
+        start: u64,
+        shared_blocks: u64,
+    ) -> Result<Self, ErofsError> {
+        let order = blocks_order(&nodes, &stored);
+        let (data_order, meta_start) = allocate(order, &mut stored, &BTreeMap::new(), start);
+        let metadata_blocks = place(&mut stored) - 1;
+        let blocks = meta_start + metadata_blocks;
+        let parts = Parts { meta_base: meta_start - 1, metadata_blocks, blocks };
+        Self::finish(nodes, stored, data_order, options, &parts, shared_blocks)
+    }
+
+    fn finish(
+        nodes: Nodes<'a>,
+        stored: Vec<Stored>,
+        data_order: Vec<usize>,
+        options: &Options,
+        parts: &Parts,
+        shared_blocks: u64,
+    ) -> Result<Self, ErofsError> {
+        let blocks = u32::try_from(parts.blocks).ok().filter(|&blocks| blocks < NULL_BLOCK);
+        let blocks = blocks.ok_or(ErofsError::TooLarge { blocks: parts.blocks })?;
         let statistics = Statistics {
-            size_bytes: end * BLOCK,
-            blocks: end,
-            metadata_blocks: data_start - 1,
-            data_blocks: end - data_start,
-            shared_blocks: shared.keys().map(|&index| stored[index].shape.blocks()).sum(),
+            size_bytes: parts.blocks * BLOCK,
+            blocks: parts.blocks,
+            metadata_blocks: parts.metadata_blocks,
+            data_blocks: parts.blocks - parts.metadata_blocks - 1,
+            shared_blocks,
             inline_bytes: inline_bytes(&stored),
+            joined_bytes: joined_bytes(&stored),
             inodes: stored.len() as u64,
         };
-        let superblock = superblock(&stored, blocks, options);
+        let superblock = superblock(&stored, blocks, parts, options);
         Ok(Self { nodes, stored, data_order, superblock, statistics })
     }
 
     /// Returns what the image is made of.
-    pub fn statistics(&self) -> Statistics {
+    pub(super) fn statistics(&self) -> Statistics {
         self.statistics
     }
 
@@ -80,7 +128,11 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn check(options: &Options) -> Result<(), ErofsError> {
+/// Refuses options that the format has no place for.
+pub(super) fn check(options: &Options) -> Result<(), ErofsError> {
+    if !options.compression.is_sound() {
+        return Err(ErofsError::Level { compression: options.compression });
+    }
     if !Superblock::accepts_label(&options.label) {
         return Err(ErofsError::Label { label: options.label.clone() });
     }
@@ -91,7 +143,8 @@ fn check(options: &Options) -> Result<(), ErofsError> {
     Ok(())
 }
 
-fn shape(nodes: &Nodes<'_>, options: &Options) -> Result<Vec<Stored>, ErofsError> {
+/// Decides how every inode is stored without compression.
+pub(super) fn shape(nodes: &Nodes<'_>, options: &Options) -> Result<Vec<Stored>, ErofsError> {
     (1..)
         .zip(nodes.list.iter().enumerate())
         .map(|(ino, (index, node))| {
@@ -111,17 +164,17 @@ fn place(stored: &mut [Stored]) -> u64 {
     space.end_block()
 }
 
-/// Gives the data its blocks from `start` on. Returns the nodes that own blocks, in the order of
+/// Gives the data of these nodes blocks from `start` on. Returns the nodes that own blocks, in the order of
 /// these, and the first block after the data.
 fn allocate(
-    nodes: &Nodes<'_>,
+    order: Vec<usize>,
     stored: &mut [Stored],
     shared: &BTreeMap<usize, usize>,
     start: u64,
 ) -> (Vec<usize>, u64) {
     let mut space = DataSpace::new(start);
     let mut owners = Vec::new();
-    for index in blocks_order(nodes, stored) {
+    for index in order {
         let block = if let Some(&earlier) = shared.get(&index) {
             stored[earlier].first_block
         } else {
@@ -133,8 +186,14 @@ fn allocate(
     (owners, space.end_block())
 }
 
-fn superblock(stored: &[Stored], blocks: u32, options: &Options) -> Superblock {
+fn superblock(stored: &[Stored], blocks: u32, parts: &Parts, options: &Options) -> Superblock {
     let root_nid = stored[0].position / SLOT;
+    let is_fragment = |stored: &Stored| matches!(stored.shape, Shape::Fragment { .. });
+    let is_compressed = |stored: &Stored| matches!(stored.shape, Shape::Compressed { .. });
+    let compression = options.compression;
+    // The packed inode is the last one, if there is one.
+    let has_packed = stored.iter().any(is_fragment);
+    let packed = stored.last().filter(|_| has_packed);
     Superblock {
         root_nid: u16::try_from(root_nid).expect("the root is placed first"),
         inodes: stored.len() as u64,
@@ -143,13 +202,20 @@ fn superblock(stored: &[Stored], blocks: u32, options: &Options) -> Superblock {
         uuid: options.uuid,
         label: options.label.clone(),
         chunked: stored.iter().any(|stored| matches!(stored.shape, Shape::Chunked(_))),
+        meta_block: u32::try_from(parts.meta_base).expect("all blocks have 32-bit addresses"),
+        compression: stored
+            .iter()
+            .any(|stored| is_fragment(stored) || is_compressed(stored))
+            .then(|| (compression.format(), compression.configuration(options.cluster))),
+        packed_nid: packed.map(|stored| stored.position / SLOT),
     }
 }
 
-/// Returns the nodes that have data blocks: directories before all others, since every look-up
+/// Returns the nodes that have data blocks but no first one: directories before all others, since every look-up
 /// reads them.
 fn blocks_order<'a>(nodes: &'a Nodes<'_>, stored: &'a [Stored]) -> Vec<usize> {
-    let with_blocks = || (0..stored.len()).filter(|&index| stored[index].shape.blocks() > 0);
+    let waits = |stored: &Stored| stored.shape.blocks() > 0 && stored.first_block == NULL_BLOCK;
+    let with_blocks = || (0..stored.len()).filter(|&index| waits(&stored[index]));
     let is_directory = |index: &usize| matches!(nodes.list[*index].inode.kind, Kind::Directory(_));
     let directories = with_blocks().filter(is_directory);
     directories.chain(with_blocks().filter(|index| !is_directory(index))).collect()
@@ -158,7 +224,12 @@ fn blocks_order<'a>(nodes: &'a Nodes<'_>, stored: &'a [Stored]) -> Vec<usize> {
 fn inline_bytes(stored: &[Stored]) -> u64 {
     let tail = |stored: &Stored| match stored.shape {
         Shape::Flat { tail, .. } => tail,
-        Shape::Empty | Shape::Chunked(_) => 0,
+        _ => 0,
     };
     stored.iter().map(tail).sum()
+}
+
+fn joined_bytes(stored: &[Stored]) -> u64 {
+    let is_fragment = |stored: &&Stored| matches!(stored.shape, Shape::Fragment { .. });
+    stored.iter().filter(is_fragment).map(|stored| stored.disk.size).sum()
 }

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use flagstone_tree::{Content, FileName, Kind, Mtime};
 
 use super::chunk::Chunks;
+use super::compress::{Body, index};
 use super::inode::{DataLayout, DiskInode, Form, device_number};
 use super::node::Node;
 use super::{BLOCK, NULL_BLOCK, dirent, xattr};
@@ -20,6 +23,18 @@ pub(super) enum Shape {
     },
     /// With holes.
     Chunked(Chunks),
+    /// In compressed clusters, whose index follows the inode.
+    Compressed {
+        /// The clusters.
+        body: Arc<Body>,
+        /// The number of the compressor.
+        format: u8,
+    },
+    /// Within the packed inode.
+    Fragment {
+        /// Bytes before it there.
+        offset: u64,
+    },
 }
 
 impl Shape {
@@ -44,24 +59,29 @@ impl Shape {
             Self::Empty | Self::Flat { tail: 0, .. } => DataLayout::FlatPlain,
             Self::Flat { .. } => DataLayout::FlatInline,
             Self::Chunked(_) => DataLayout::ChunkBased,
+            Self::Compressed { .. } => DataLayout::Compressed,
+            Self::Fragment { .. } => DataLayout::Packed,
         }
     }
 
-    /// Returns the bytes that follow the inode and its attributes.
-    pub(super) fn inline_size(&self) -> u64 {
+    /// Returns the bytes that follow the inode and its attributes, which have `head` bytes.
+    fn inline_size(&self, head: u64) -> u64 {
         match self {
             Self::Empty => 0,
             Self::Flat { tail, .. } => *tail,
             Self::Chunked(chunks) => chunks.table_size(),
+            Self::Compressed { body, .. } => index::size(body.len(), head),
+            Self::Fragment { .. } => index::fragment_size(head),
         }
     }
 
     /// Returns the data blocks it takes.
     pub(super) fn blocks(&self) -> u64 {
         match self {
-            Self::Empty => 0,
+            Self::Empty | Self::Fragment { .. } => 0,
             Self::Flat { blocks, .. } => *blocks,
             Self::Chunked(chunks) => chunks.blocks(),
+            Self::Compressed { body, .. } => body.blocks(),
         }
     }
 }
@@ -117,9 +137,38 @@ impl Stored {
         Ok(Self { disk, form, shape, xattr_size, position: 0, first_block: NULL_BLOCK })
     }
 
+    /// Decides how the packed inode is stored but for its blocks; it has no place yet.
+    pub(super) fn packed(node: &Node<'_>, index: usize, len: u64, build_time: Mtime) -> Self {
+        let ino = u32::try_from(index + 1).expect("an inode number has 32 bits");
+        let mut stored =
+            Self::new(node, ino, build_time).expect("it has nothing that does not fit");
+        stored.disk.size = len;
+        stored.form = stored.disk.form(build_time);
+        stored
+    }
+
+    /// Changes how the data is stored, after [`Self::first_block`] was set if it has blocks.
+    pub(super) fn reshape(&mut self, shape: Shape) {
+        self.disk.layout = shape.layout();
+        self.disk.data = match &shape {
+            Shape::Flat { .. } => self.first_block,
+            Shape::Compressed { body, .. } => {
+                u32::try_from(body.blocks()).expect("the image has fewer blocks than 2^32")
+            }
+            Shape::Fragment { .. } => 0,
+            Shape::Chunked(_) | Shape::Empty => self.disk.data,
+        };
+        self.shape = shape;
+    }
+
+    /// Returns the bytes of inode and attributes.
+    pub(super) fn head(&self) -> u64 {
+        self.form.size() + self.xattr_size
+    }
+
     /// Returns the bytes of inode, attributes and what follows inline.
     pub(super) fn metadata_size(&self) -> u64 {
-        self.form.size() + self.xattr_size + self.shape.inline_size()
+        self.head() + self.shape.inline_size(self.head())
     }
 
     /// Says where the data begins.

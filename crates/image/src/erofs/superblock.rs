@@ -17,8 +17,18 @@ const COMPAT_CHECKSUM: u32 = 0x1;
 /// `EROFS_FEATURE_COMPAT_MTIME`: the times of inodes are modification times.
 const COMPAT_MTIME: u32 = 0x2;
 
+/// `EROFS_FEATURE_INCOMPAT_ZERO_PADDING`: zeros come before compressed data, not after it.
+const INCOMPAT_ZERO_PADDING: u32 = 0x1;
+
+/// `EROFS_FEATURE_INCOMPAT_COMPR_CFGS` and `…_BIG_PCLUSTER`, which are one bit: settings of the
+/// compressors follow the superblock, and clusters may have several blocks.
+const INCOMPAT_COMPRESSION_SETTINGS: u32 = 0x2;
+
 /// `EROFS_FEATURE_INCOMPAT_CHUNKED_FILE`: some inodes are chunk-based.
 const INCOMPAT_CHUNKED_FILE: u32 = 0x4;
+
+/// `EROFS_FEATURE_INCOMPAT_FRAGMENTS`: some inodes are within the packed inode.
+const INCOMPAT_FRAGMENTS: u32 = 0x20;
 
 /// Bytes of the volume's name, its final NUL included (Linux 6.1 refuses a name without).
 const NAME_SIZE: usize = 16;
@@ -33,6 +43,12 @@ pub(super) struct Superblock {
     pub(super) uuid: [u8; 16],
     pub(super) label: String,
     pub(super) chunked: bool,
+    /// `meta_blkaddr`: inodes are numbered by their position after this block's start, in units
+    /// of 32 bytes.
+    pub(super) meta_block: u32,
+    /// The number of the compressor and its settings, if contents are compressed.
+    pub(super) compression: Option<(u8, Vec<u8>)>,
+    pub(super) packed_nid: Option<u64>,
 }
 
 impl Superblock {
@@ -41,10 +57,14 @@ impl Superblock {
         label.len() < NAME_SIZE && !label.contains('\0')
     }
 
-    /// Returns block 0: zeros, the superblock, zeros.
-    ///
-    /// `meta_blkaddr` is 0, so that an inode's number is its position in the image in units of 32
-    /// bytes.
+    fn incompat(&self) -> u32 {
+        let bit = |set: bool, bits: u32| if set { bits } else { 0 };
+        bit(self.compression.is_some(), INCOMPAT_ZERO_PADDING | INCOMPAT_COMPRESSION_SETTINGS)
+            | bit(self.chunked, INCOMPAT_CHUNKED_FILE)
+            | bit(self.packed_nid.is_some(), INCOMPAT_FRAGMENTS)
+    }
+
+    /// Returns block 0: zeros, the superblock, settings of the compressor, zeros.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut block = vec![0; OFFSET];
         block.extend(MAGIC.to_le_bytes());
@@ -57,15 +77,24 @@ impl Superblock {
         block.extend(self.build_time.seconds.to_le_bytes());
         block.extend(self.build_time.nanoseconds.to_le_bytes());
         block.extend(self.blocks.to_le_bytes());
-        block.extend(0_u32.to_le_bytes()); // meta_blkaddr
+        block.extend(self.meta_block.to_le_bytes());
         block.extend(0_u32.to_le_bytes()); // xattr_blkaddr: no shared attributes
         block.extend(self.uuid);
         let mut name = [0; NAME_SIZE];
         name[..self.label.len()].copy_from_slice(self.label.as_bytes());
         block.extend(name);
-        let incompat = if self.chunked { INCOMPAT_CHUNKED_FILE } else { 0 };
-        block.extend(incompat.to_le_bytes());
+        block.extend(self.incompat().to_le_bytes());
+        let formats = self.compression.as_ref().map_or(0, |(format, _)| 1_u16 << format);
+        block.extend(formats.to_le_bytes()); // available_compr_algs
+        block.extend([0; 2 + 2 + 1 + 1 + 4]); // devices, directory blocks, attribute prefixes
+        block.extend(self.packed_nid.unwrap_or(0).to_le_bytes());
         debug_assert!(block.len() < OFFSET + SIZE, "the fields left are zero");
+        block.resize(OFFSET + SIZE, 0);
+        if let Some((_, settings)) = &self.compression {
+            let length = u16::try_from(settings.len()).expect("settings have 6 or 14 bytes");
+            block.extend(length.to_le_bytes());
+            block.extend(settings);
+        }
         block.resize(BLOCK_SIZE as usize, 0);
         let checksum = crc32c(&block[OFFSET..]);
         block[OFFSET + 4..OFFSET + 8].copy_from_slice(&checksum.to_le_bytes());
@@ -104,6 +133,9 @@ mod tests {
             uuid: [9; 16],
             label: "label".into(),
             chunked: true,
+            meta_block: 0,
+            compression: None,
+            packed_nid: None,
         };
         let block = superblock.encode();
         let fields = &block[OFFSET..OFFSET + SIZE];
@@ -115,5 +147,18 @@ mod tests {
         assert_eq!(&fields[64..80], b"label\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(fields[80..84], [4, 0, 0, 0]);
         assert_eq!(fields[84..], [0; 44]);
+
+        let superblock = Superblock {
+            meta_block: 0x1234,
+            compression: Some((3, vec![0, 6, 0, 0, 0, 0])),
+            packed_nid: Some(0x0506),
+            ..superblock
+        };
+        let block = superblock.encode();
+        let fields = &block[OFFSET..OFFSET + SIZE + 16];
+        assert_eq!(fields[40..44], [0x34, 0x12, 0, 0]);
+        assert_eq!(fields[80..86], [0x27, 0, 0, 0, 8, 0]);
+        assert_eq!(fields[96..104], [6, 5, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(fields[128..138], [6, 0, 0, 6, 0, 0, 0, 0, 0, 0]);
     }
 }

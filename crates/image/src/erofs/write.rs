@@ -1,58 +1,81 @@
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 
 use flagstone_tree::{Content, FileName, Kind};
 
+use super::compress::index;
 use super::dirent::{self, Dirent};
 use super::shape::Shape;
-use super::{BLOCK, BLOCK_SIZE, Plan, xattr};
+use super::sink::Sink;
+use super::{BLOCK, Plan, xattr};
 use crate::ErofsError;
 
-/// Small pieces are gathered to this many bytes before they are written.
-const BUFFER_SIZE: usize = 256 << 10;
-
 impl Plan<'_> {
-    /// Writes the image from its first byte to its last.
+    /// Writes an image without compression from its first byte to its last.
     ///
     /// # Errors
     /// [`ErofsError::Write`] if the writer fails.
-    pub fn write(&self, out: impl Write) -> Result<(), ErofsError> {
-        let mut out = Sink { inner: BufWriter::with_capacity(BUFFER_SIZE, out), position: 0 };
+    pub(super) fn write(&self, out: impl Write) -> Result<(), ErofsError> {
+        let mut out = Sink::new(out);
         self.write_all(&mut out).map_err(ErofsError::Write)
     }
 
     fn write_all(&self, out: &mut Sink<impl Write>) -> io::Result<()> {
         out.write(&self.superblock.encode())?;
         self.write_metadata(out)?;
+        self.write_data(out)?;
+        out.pad_block()?;
+        out.flush()
+    }
+
+    /// Writes what follows the compressed data.
+    ///
+    /// # Errors
+    /// [`ErofsError::Write`] if the writer fails.
+    pub(super) fn write_rest(&self, out: &mut Sink<impl Write>) -> Result<(), ErofsError> {
+        self.write_data(out)
+            .and_then(|()| out.pad_block())
+            .and_then(|()| self.write_metadata(out))
+            .and_then(|()| out.pad_block())
+            .and_then(|()| out.flush())
+            .map_err(ErofsError::Write)
+    }
+
+    fn write_data(&self, out: &mut Sink<impl Write>) -> io::Result<()> {
         for &index in &self.data_order {
             out.pad_to(u64::from(self.stored[index].first_block) * BLOCK)?;
             self.write_blocks(index, out)?;
         }
-        out.pad_to(self.statistics().size_bytes)?;
-        out.inner.flush()
+        Ok(())
     }
 
     fn write_metadata(&self, out: &mut Sink<impl Write>) -> io::Result<()> {
         let mut order: Vec<usize> = (0..self.stored.len()).collect();
         order.sort_unstable_by_key(|&index| self.stored[index].position);
+        let meta_base = u64::from(self.superblock.meta_block) * BLOCK;
         let mut head = Vec::new();
         for index in order {
             let stored = &self.stored[index];
             head.clear();
             stored.disk.encode(stored.form, &mut head);
             xattr::encode(&self.nodes.list[index].inode.xattrs, &mut head);
-            out.pad_to(stored.position)?;
+            match &stored.shape {
+                Shape::Compressed { body, format } => index::encode(body, *format, &mut head),
+                Shape::Fragment { offset } => index::encode_fragment(*offset, &mut head),
+                Shape::Empty | Shape::Flat { .. } | Shape::Chunked(_) => {}
+            }
+            out.pad_to(meta_base + stored.position)?;
             out.write(&head)?;
             match &stored.shape {
-                Shape::Empty | Shape::Flat { tail: 0, .. } => {}
-                Shape::Flat { blocks, .. } => {
-                    self.write_data(index, blocks * BLOCK..stored.disk.size, out)?;
+                Shape::Flat { blocks, tail: 1.. } => {
+                    self.write_part(index, blocks * BLOCK..stored.disk.size, out)?;
                 }
                 Shape::Chunked(chunks) => {
                     for block in chunks.table(stored.first_block) {
                         out.write(&block.to_le_bytes())?;
                     }
                 }
+                _ => {}
             }
         }
         Ok(())
@@ -62,19 +85,19 @@ impl Plan<'_> {
     fn write_blocks(&self, index: usize, out: &mut Sink<impl Write>) -> io::Result<()> {
         let stored = &self.stored[index];
         match &stored.shape {
-            Shape::Empty => Ok(()),
+            Shape::Empty | Shape::Compressed { .. } | Shape::Fragment { .. } => Ok(()),
             Shape::Flat { blocks, .. } => {
-                self.write_data(index, 0..stored.disk.size.min(blocks * BLOCK), out)
+                self.write_part(index, 0..stored.disk.size.min(blocks * BLOCK), out)
             }
             Shape::Chunked(chunks) => chunks.ranges().try_for_each(|range| {
-                self.write_data(index, range, out)?;
-                out.pad_to(out.position.next_multiple_of(BLOCK))
+                self.write_part(index, range, out)?;
+                out.pad_block()
             }),
         }
     }
 
     /// Writes a part of an inode's data.
-    fn write_data(
+    fn write_part(
         &self,
         index: usize,
         range: Range<u64>,
@@ -114,7 +137,7 @@ fn write_content(
     out: &mut Sink<impl Write>,
 ) -> io::Result<()> {
     let end_of = |(offset, data): &(u64, bytes::Bytes)| offset + data.len() as u64;
-    let start = out.position;
+    let start = out.position();
     let first = content.extents().partition_point(|extent| end_of(extent) <= range.start);
     for extent in content.extents()[first..].iter().take_while(|extent| extent.0 < range.end) {
         let (from, to) = (extent.0.max(range.start), end_of(extent).min(range.end));
@@ -128,28 +151,4 @@ fn write_content(
 fn slice<'a>(data: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     let index = |n: u64| usize::try_from(n).expect("a position in memory fits the address space");
     &data[index(range.start)..index(range.end)]
-}
-
-/// A writer that knows how far it is.
-struct Sink<W: Write> {
-    inner: BufWriter<W>,
-    position: u64,
-}
-
-impl<W: Write> Sink<W> {
-    fn write(&mut self, data: &[u8]) -> io::Result<()> {
-        self.inner.write_all(data)?;
-        self.position += data.len() as u64;
-        Ok(())
-    }
-
-    /// Writes zeros up to a position; the plan never goes back.
-    fn pad_to(&mut self, position: u64) -> io::Result<()> {
-        debug_assert!(self.position <= position, "the plan is written in order");
-        while self.position < position {
-            let count = (position - self.position).min(BLOCK);
-            self.write(slice(&[0; BLOCK_SIZE as usize], &(0..count)))?;
-        }
-        Ok(())
-    }
 }

@@ -29,6 +29,12 @@ impl Batch {
         }
     }
 
+    /// Replaces the first bytes that have not been given to `full`; `false` if there are not as many.
+    pub(super) fn rewrite_start(&mut self, start: &[u8]) -> bool {
+        let found = self.buffer.get_mut(..start.len());
+        found.map(|found| found.copy_from_slice(start)).is_some()
+    }
+
     /// Calls `full` with the whole blocks left, and returns how many bytes are left beyond them.
     pub(super) fn finish(self, full: impl FnOnce(&[u8])) -> usize {
         let (blocks, rest) = self.buffer.split_at(self.buffer.len() / BLOCK_SIZE * BLOCK_SIZE);

@@ -2,8 +2,8 @@ use std::io::{self, Write};
 
 use super::batch::Batch;
 use super::salted::Salted;
-use super::{BLOCK, DIGEST_SIZE, HashTree, Parameters};
-use crate::VerityError;
+use super::{BLOCK, BLOCK_SIZE, DIGEST_SIZE, HashTree, Parameters};
+use crate::{ImageWriter, VerityError};
 
 /// Passes writes on, and hashes them into a tree in parallel batches.
 ///
@@ -58,6 +58,23 @@ impl<W: Write> Write for VerityWriter<W> {
     }
 }
 
+/// Only what has passed can be replaced, in whole blocks.
+impl<W: ImageWriter> ImageWriter for VerityWriter<W> {
+    fn rewrite_start(&mut self, start: &[u8]) -> io::Result<()> {
+        self.inner.rewrite_start(start)?;
+        let hashed = (self.leaves.len() / DIGEST_SIZE * BLOCK_SIZE).min(start.len());
+        let (hashed, waiting) = start.split_at(hashed);
+        let mut digests = Vec::new();
+        self.salted.digest_all(hashed, &mut digests);
+        self.leaves[..digests.len()].copy_from_slice(&digests);
+        if self.batch.rewrite_start(waiting) {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not whole blocks that have passed"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +90,30 @@ mod tests {
             let (passed, tree) = writer.finish().unwrap();
             assert!(passed == data && tree == expected, "steps of {step}");
         }
+    }
+
+    #[test]
+    fn the_start_can_be_replaced_whether_it_is_hashed_or_not() {
+        for blocks in [1, 2, 255, 256, 257, 600] {
+            let mut data = vec![3; blocks * 4096];
+            let mut writer = VerityWriter::new(io::Cursor::new(Vec::new()), Parameters::default());
+            writer.write_all(&data).unwrap();
+            let start = vec![7; blocks.min(2) * 4096];
+            writer.rewrite_start(&start).unwrap();
+            data[..start.len()].copy_from_slice(&start);
+            writer.write_all(&[9; 4096]).unwrap();
+            data.extend([9; 4096]);
+            let (passed, tree) = writer.finish().unwrap();
+            assert!(passed.into_inner() == data, "{blocks} blocks");
+            let expected = HashTree::of(&data, Parameters::default()).unwrap();
+            assert!(tree == expected, "{blocks} blocks");
+        }
+    }
+
+    #[test]
+    fn what_has_not_passed_cannot_be_replaced() {
+        let mut writer = VerityWriter::new(io::Cursor::new(Vec::new()), Parameters::default());
+        writer.write_all(&[3; 4096]).unwrap();
+        assert!(writer.rewrite_start(&[7; 8192]).is_err());
     }
 }

@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compare;
+mod compressed;
 mod erofs;
 mod random;
+mod reader;
 mod sample;
 mod tool;
 mod verity;

@@ -1,3 +1,4 @@
+use flagstone_image::erofs::read::Image;
 use flagstone_image::verity::{HashTree, Parameters, verify};
 use flagstone_tree::{Content, Inode, Kind, Metadata, Mtime, Tree};
 use proptest::collection::{btree_map, vec};
@@ -5,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::compare::assert_same;
-use crate::sample::{BUILD_TIME, META, image, noise};
+use crate::reader::{assert_same_tree, bytes};
+use crate::sample::{BUILD_TIME, META, compressors, image, noise};
 use crate::tool::{Mount, fsck};
 
 /// One step in growing a tree; a step that does not apply is left out.
@@ -99,6 +101,35 @@ proptest! {
         if let Some(mount) = Mount::new(file.path()) {
             assert_same(&tree, mount.path());
         }
+    }
+
+    #[test]
+    fn random_trees_are_read_as_they_were_written(
+        steps in vec(step(), 0..60),
+        options in select(compressors()),
+    ) {
+        let tree = grow(steps);
+        let image = bytes(&tree, &options);
+        assert_same_tree(&tree, &Image::open(image.as_slice()).unwrap().tree(1 << 30).unwrap());
+        let image = bytes(&tree, &crate::sample::options());
+        assert_same_tree(&tree, &Image::open(image.as_slice()).unwrap().tree(1 << 30).unwrap());
+    }
+
+    #[test]
+    fn whatever_an_image_holds_is_no_panic(
+        changes in vec((0..40_000_usize, any::<u8>()), 1..8),
+    ) {
+        let mut tree = Tree::new(META);
+        tree.insert("noise", Inode::file(META, noise(5000, 1))).unwrap();
+        tree.insert("text", Inode::file(META, crate::sample::text(50_000, 1))).unwrap();
+        let mut image = bytes(&tree, &compressors()[0]);
+        image[1024 + 8] &= !1;
+        for (at, byte) in changes {
+            if let Some(old) = image.get_mut(at) {
+                *old = byte;
+            }
+        }
+        let _ = Image::open(image.as_slice()).and_then(|image| image.tree(1 << 24));
     }
 
     #[test]

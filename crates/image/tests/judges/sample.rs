@@ -1,18 +1,46 @@
 use bytes::Bytes;
-use flagstone_image::erofs::{self, Options, Statistics};
+use flagstone_image::erofs::{self, ClusterSize, Compression, Options, Statistics};
 use flagstone_tree::{Content, Inode, Kind, Metadata, Mtime, Tree};
 
 pub(crate) const BUILD_TIME: Mtime = Mtime { seconds: 1_750_000_000, nanoseconds: 5 };
 pub(crate) const META: Metadata = Metadata::root(0o755, BUILD_TIME);
 
 pub(crate) fn options() -> Options {
-    Options { build_time: BUILD_TIME, uuid: [0x42; 16], label: "flagstone_1.2".into() }
+    Options {
+        build_time: BUILD_TIME,
+        uuid: [0x42; 16],
+        label: "flagstone_1.2".into(),
+        ..Options::default()
+    }
+}
+
+/// Options with compression.
+pub(crate) fn compressed(compression: Compression, cluster_kib: u32) -> Options {
+    let cluster = ClusterSize::new(cluster_kib << 10).unwrap();
+    Options { compression, cluster, ..options() }
+}
+
+/// Every compressor, with clusters of different sizes.
+pub(crate) fn compressors() -> Vec<Options> {
+    vec![
+        compressed(Compression::Lz4, 8),
+        compressed(Compression::Lz4, 64),
+        compressed(Compression::Lz4hc { level: 9 }, 16),
+        compressed(Compression::Zstd { level: 1 }, 8),
+        compressed(Compression::Zstd { level: 3 }, 128),
+        compressed(Compression::Zstd { level: 9 }, 1024),
+    ]
 }
 
 /// Writes an image to a temporary file.
 pub(crate) fn image(tree: &Tree) -> (tempfile::NamedTempFile, Statistics) {
+    image_with(tree, &options())
+}
+
+/// Writes an image to a temporary file.
+pub(crate) fn image_with(tree: &Tree, options: &Options) -> (tempfile::NamedTempFile, Statistics) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    let statistics = erofs::write(tree, &options(), &mut file).unwrap();
+    let statistics = erofs::write(tree, options, &mut file).unwrap();
     assert_eq!(file.as_file().metadata().unwrap().len(), statistics.size_bytes);
     (file, statistics)
 }
@@ -28,6 +56,46 @@ pub(crate) fn noise(len: usize, seed: u32) -> Vec<u8> {
     })
     .take(len)
     .collect()
+}
+
+/// Bytes that compress well, as text does, and differ from one seed to the next.
+pub(crate) fn text(len: usize, seed: u32) -> Vec<u8> {
+    let words: Vec<Vec<u8>> =
+        (0..200_u32).map(|n| noise(2 + (n % 9) as usize, seed + 77 * n)).collect();
+    let picks = noise(len, seed);
+    let mut out: Vec<u8> =
+        picks.iter().flat_map(|pick| &words[usize::from(*pick) % 200]).copied().collect();
+    out.truncate(len);
+    out
+}
+
+/// A tree with files whose lengths and contents meet every border that compression has.
+pub(crate) fn contents() -> Tree {
+    let mut tree = Tree::new(META);
+    let clusters = [8, 16, 64, 128, 1024].map(|kib| kib << 10);
+    let around = |n: usize| [n - 4097, n - 4096, n - 4095, n - 1, n, n + 1, n + 4095, n + 4096];
+    let lengths = clusters.into_iter().flat_map(around).chain([1, 24, 31, 32, 33, 63, 64, 65, 100]);
+    for len in lengths.chain([4095, 4096, 4097, 5000, 3 << 20, (3 << 20) + 4097]) {
+        let seed = u32::try_from(len).unwrap();
+        add(&mut tree, format!("text/{len}"), Inode::file(META, text(len, seed)));
+        add(&mut tree, format!("noise/{len}"), Inode::file(META, noise(len, seed)));
+        add(&mut tree, format!("zero/{len}"), Inode::file(META, vec![0; len]));
+        let mixed: Vec<u8> =
+            [text(len / 3, seed), noise(len / 3, seed), vec![b'x'; len / 3 + 2]].concat();
+        add(&mut tree, format!("mixed/{len}"), Inode::file(META, mixed));
+    }
+    add(&mut tree, "empty", Inode::file(META, ""));
+    for (name, data) in [("large", text(3 << 20, 3 << 20)), ("small", text(100, 100))] {
+        let other = Metadata { uid: 70_000, mode: 0o600, ..META };
+        add(&mut tree, format!("copy/{name}"), Inode::file(other, data));
+    }
+    // Attributes move the index to every alignment it can have.
+    for value in 0..40 {
+        let mut inode = Inode::file(META, text(200_000 + 4096 * value, 5));
+        inode.xattrs.insert(b"user.n".to_vec(), vec![1; value]);
+        add(&mut tree, format!("xattr/{value}"), inode);
+    }
+    tree
 }
 
 /// A tree with one of everything that has gone wrong in some writer.

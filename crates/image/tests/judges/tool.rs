@@ -35,6 +35,41 @@ pub(crate) fn fsck(image: &Path) {
     }
 }
 
+/// Finds `fsck.erofs` if it knows what compressed images are made of: zstd since version 1.8.
+pub(crate) fn find_new_fsck() -> Option<PathBuf> {
+    let fsck = find("fsck.erofs")?;
+    let text = run(Command::new(&fsck).arg("-V"));
+    let version =
+        text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let numbers: Vec<u32> = version.unwrap().split('.').flat_map(str::parse).collect();
+    if numbers.as_slice() < [1, 8].as_slice() {
+        eprintln!("skipped: fsck.erofs is older than 1.8: {text}");
+        return None;
+    }
+    Some(fsck)
+}
+
+/// Checks an image, compressed data too, with `fsck.erofs`, if there is one that can.
+pub(crate) fn fsck_compressed(image: &Path) {
+    if let Some(fsck) = find_new_fsck() {
+        let text = run(Command::new(fsck).args(["-d3", "--extract"]).arg(image));
+        assert!(text.contains("No errors found") && !text.contains("<E>"), "{text}");
+    }
+}
+
+/// Tells whether the running kernel reads zstd in EROFS; otherwise says so.
+pub(crate) fn kernel_knows_zstd() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let numbers: Vec<u32> = release.split(['.', '-']).map_while(|n| n.parse().ok()).collect();
+    let config = std::fs::read_to_string(format!("/boot/config-{release}")).unwrap_or_default();
+    let left_out = !config.is_empty() && !config.contains("CONFIG_EROFS_FS_ZIP_ZSTD=y");
+    let knows = numbers.as_slice() >= [6, 10].as_slice() && !left_out;
+    if !knows {
+        eprintln!("skipped: the kernel {release} has no zstd in EROFS");
+    }
+    knows
+}
+
 /// An image mounted by the kernel, until it is dropped.
 pub(crate) struct Mount {
     dir: tempfile::TempDir,

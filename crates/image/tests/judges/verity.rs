@@ -1,12 +1,12 @@
 use std::fs;
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::Command;
 
-use flagstone_image::erofs;
+use flagstone_image::erofs::{self, Compression, Options};
 use flagstone_image::verity::{HashTree, Parameters, Superblock, VerityWriter, verify};
 
-use crate::sample::{hard, noise, options};
+use crate::sample::{compressed, hard, noise, options};
 use crate::tool::{find, run};
 
 const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -58,10 +58,17 @@ fn veritysetup_formats_the_same_bytes() {
 
 #[test]
 fn veritysetup_verifies_an_image_hashed_as_it_was_written() {
-    let mut writer = VerityWriter::new(Vec::new(), parameters(b"salt"));
-    let statistics = erofs::write(&hard(), &options(), &mut writer).unwrap();
+    for options in [options(), compressed(Compression::Zstd { level: 1 }, 64)] {
+        assert_verified(&options);
+    }
+}
+
+fn assert_verified(options: &Options) {
+    let mut writer = VerityWriter::new(Cursor::new(Vec::new()), parameters(b"salt"));
+    let statistics = erofs::write(&hard(), options, &mut writer).unwrap();
     writer.flush().unwrap();
     let (image, tree) = writer.finish().unwrap();
+    let image = image.into_inner();
     assert_eq!(tree.data_blocks, statistics.blocks);
     assert_eq!(tree, HashTree::of(&image, parameters(b"salt")).unwrap());
     verify(image.as_slice(), &tree.bytes, &tree.root_hash).unwrap();
