@@ -1,8 +1,8 @@
 //! File system images: EROFS and dm-verity.
 //!
 //! [`erofs`] turns a [`flagstone_tree::Tree`] into a read-only file system that Linux 6.1 and later
-//! mounts, compressed or not; [`verity`] makes and checks the hash tree that lets the kernel verify every block of it
-//! when it is read. [`verity::VerityWriter`] stands between the two: it hashes the image while
+//! mounts, compressed or not; [`verity`] makes and checks the hash tree that lets the kernel verify every
+//! block of it when it is read. [`verity::VerityWriter`] stands between the two: it hashes the image while
 //! it passes through, so the image is written once and never read back.
 //!
 //! The crate knows on-disk formats and nothing else. It must not know what a file means, where on a

@@ -11,15 +11,15 @@
 //! ```
 //!
 //! # Plan, then write
-//! [`Plan::new`] decides everything but writes nothing, in steps that each have a module:
+//! `Plan::new` decides everything but writes nothing, in steps that each have a module:
 //! 1. `node`: every inode once, with its link count; refuses what the format cannot hold.
 //! 2. `shape`: how the data of each is stored: inline, in blocks, or in chunks with holes.
 //! 3. `place`: where each inode's metadata goes, thus its number (nid).
 //! 4. data blocks in sequence; identical contents share theirs (`share`).
 //!
-//! [`Plan::write`] then streams the image from first to last byte. It holds no file data: contents
-//! are borrowed from the tree. Compressed files will be one more `Shape`, made in step 2; their
-//! index has a length that follows from the file's, so steps 3 and 4 stay as they are.
+//! `Plan::write` then streams the image from first to last byte. It holds no file data: contents are
+//! borrowed from the tree. How long compressed data is becomes known by compressing it, so with
+//! compression (`compress`) that data comes first and the rest is planned behind it.
 
 mod chunk;
 mod cluster;
