@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("artifact", &[]),
     ("tree", &[]),
+    ("scripts", &[]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
     ("index", &["tree"]),
-    ("rootfs", &["tree"]),
+    ("rootfs", &["scripts", "tree"]),
     ("image", &["artifact", "tree"]),
     ("boot", &["artifact", "index", "tree"]),
     ("disk", &["artifact"]),
@@ -21,10 +22,10 @@ const ALLOWED: [(&str, &[&str]); 13] = [
         "build",
         &[
             "artifact", "boot", "debian", "disk", "fetch", "image", "index", "recipe", "rootfs",
-            "sbom", "tree",
+            "sbom", "scripts", "tree",
         ],
     ),
-    ("cli", &["artifact", "build", "debian", "fetch", "recipe"]),
+    ("cli", &["artifact", "build", "debian", "fetch", "recipe", "scripts"]),
 ];
 
 /// Crates of others that only one border may be crossed with.
