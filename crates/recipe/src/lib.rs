@@ -61,8 +61,8 @@ pub use mode::Mode;
 pub use origin::{lock_path, shipped};
 pub use path::{AbsolutePath, ImagePath, LinkTarget, PoolPath};
 pub use recipe::{
-    Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source,
-    Suite, TrustedKey, Unit, Update, User,
+    AcceptedScript, Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link,
+    Recipe, Source, Suite, TrustedKey, Unit, Update, User,
 };
 pub use size::ByteSize;
 pub use timestamp::Timestamp;
