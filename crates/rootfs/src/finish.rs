@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use flagstone_scripts::Declaration;
 use flagstone_tree::{Mtime, Tree};
 
 use crate::{
     EtcInput, Home, Note, OwnFile, RootfsError, UnitsInput, UsersInput, alternatives,
-    ca_certificates, etc_files, own_files, ownership, pam, set_id, units, users,
+    ca_certificates, declared_files, etc_files, own_files, ownership, pam, set_id, units, users,
 };
 
 /// What the finishers are told.
@@ -24,6 +25,8 @@ pub struct FinishInput {
     pub sysctl: BTreeMap<String, String>,
     /// Lines for tmpfiles.d(5).
     pub tmpfiles: Vec<String>,
+    /// What packages' scripts state in plain words, by package, in the order of the scripts.
+    pub declarations: Vec<(String, Declaration)>,
 }
 
 /// What the finishers found and made.
@@ -56,11 +59,12 @@ pub fn finish(tree: &mut Tree, input: &FinishInput) -> Result<FinishReport, Root
     own_files::place(tree, &input.files, date)?;
     own_files::settings(tree, &input.sysctl, &input.tmpfiles, date)?;
     let users::UsersOutcome { accounts, homes } =
-        users::create(tree, &input.users, date, &mut notes)?;
+        users::create(tree, &input.users, &input.declarations, date, &mut notes)?;
     etc_files::write(tree, &input.etc, date)?;
     pam::configure(tree, date)?;
     ca_certificates::install(tree, date, &mut notes)?;
-    alternatives::link(tree, date)?;
+    alternatives::link(tree, &input.declarations, date)?;
+    declared_files::make(tree, &input.declarations, &accounts, date, &mut notes)?;
     ownership::fix_owners(tree, &accounts)?;
     own_files::assign_owners(tree, &input.files, &accounts)?;
     set_id::report(tree, &mut notes);
