@@ -10,7 +10,8 @@ use flagstone_tree::Mtime;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::{
-    BuildError, Progress, Stage, boot_files, disk_image, manifest, packages, system, usr_image,
+    BuildError, Progress, Stage, boot_files, disk_image, manifest, packages, scripts, system,
+    usr_image,
 };
 
 /// What is built, and where to.
@@ -76,7 +77,11 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let controls = std::mem::take(&mut unpacked.controls);
     let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
     progress.0.stage(Stage::Finish);
-    let mut system = system::finish_system(merged, recipe, &tools(lock), date, progress.0)?;
+    let scripts = scripts::survey(&merged, recipe, &controls)?;
+    scripts.notes().iter().for_each(|note| progress.0.note(note));
+    let declarations = scripts.declarations;
+    let mut system =
+        system::finish_system(merged, recipe, declarations, &tools(lock), date, progress.0)?;
     let software = Software::new(&system.tree, recipe, lock, &controls);
     software.install(&mut system.tree, date)?;
     output.write(&names.spdx(), software.spdx.as_bytes())?;

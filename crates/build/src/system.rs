@@ -6,6 +6,7 @@ use flagstone_rootfs::{
     EtcInput, FinishInput, Glob, GroupSpec, Kernel, MergeInput, Note, OwnFile, OwnKind, PruneList,
     RootfsError, Split, UnitsInput, UserSpec, UsersInput, finish, merge, split,
 };
+use flagstone_scripts::Declaration;
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 use crate::packages::Unpacked;
@@ -61,6 +62,7 @@ pub(crate) fn merge_packages(
 pub(crate) fn finish_system(
     mut tree: Tree,
     recipe: &Recipe,
+    declarations: Vec<(String, Declaration)>,
     tools: &ToolVersions,
     date: Mtime,
     progress: &dyn Progress,
@@ -68,7 +70,8 @@ pub(crate) fn finish_system(
     let base =
         tree.read_text("usr/lib/os-release").or_else(|_| tree.read_text("etc/os-release"))?;
     let release = os_release(&recipe.image, &base)?;
-    let report = finish(&mut tree, &finish_input(recipe, &release, date)).map_err(rootfs)?;
+    let input = FinishInput { declarations, ..finish_input(recipe, &release, date) };
+    let report = finish(&mut tree, &input).map_err(rootfs)?;
     say(&report.notes, progress);
     let modules = write_indices(&mut tree, recipe.image.architecture, tools, date)?;
     Ok(System { tree, release, modules })
@@ -137,6 +140,7 @@ fn finish_input(recipe: &Recipe, release: &OsRelease, date: Mtime) -> FinishInpu
         units: units(recipe),
         sysctl: recipe.sysctl.iter().map(|(key, value)| (key.to_string(), value.clone())).collect(),
         tmpfiles: Vec::new(),
+        declarations: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use flagstone_artifact::Architecture;
 
-use crate::command::{build::Build, lock::Lock, run::Run};
+use crate::command::{build::Build, lock::Lock, run::Run, scripts::Scripts};
 
 /// The recipe that is meant where none is named.
 pub(crate) const DEFAULT_RECIPE: &str = "base";
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Boot a recipe's image, or any disk image, in QEMU, without changing it
     Run(Run),
+    /// Show what maintainer scripts would do, and what becomes of it
+    Scripts(Scripts),
 }
 
 /// Which recipe, and where its packages come from.

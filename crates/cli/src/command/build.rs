@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
-use flagstone_build::{BuildRequest, Existing, Names, build, fetch_packages, missing_packages};
+use flagstone_build::{BuildRequest, Existing, Names, build};
 use flagstone_recipe::{DiskReader, Recipe, lock_path};
 
 use super::locking;
@@ -73,7 +73,8 @@ pub(crate) fn build_recipe(
     } else {
         report::say(&format!("there is no lock {} yet: making it", path.display()));
         let moves = locking::moves(None);
-        let lock = locking::make(&recipe, None, moves, &sources, &progress)?;
+        // The build reports on the scripts, too.
+        let (lock, _) = locking::make(&recipe, None, moves, &sources, &progress)?;
         locking::write(&path, &lock)?;
         lock
     };
@@ -87,11 +88,7 @@ pub(crate) fn build_recipe(
         jobs: sources.jobs,
     };
     request.check()?;
-    let (missing, bytes) = missing_packages(sources.fetcher.cache(), &lock);
-    if missing > 0 {
-        progress.expect_bytes(bytes);
-        fetch_packages(&sources.fetcher, &sources.mirrors, &lock, sources.jobs, &progress)?;
-    }
+    locking::fetch(&lock, &sources, &progress)?;
     let built = build(&request, &progress)?;
     progress.finish();
     debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));

@@ -1,0 +1,203 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+
+use flagstone_artifact::Sha256Digest;
+use flagstone_debian::{Control, MaintainerScript};
+use flagstone_fetch::Cache;
+use flagstone_recipe::{Diagnostic, Lock, PackageName, Recipe, ScriptName};
+use flagstone_rootfs::script_knowledge;
+use flagstone_scripts::{Declaration, Findings, Knowledge, Paths, Report, ScriptKind, Survey};
+use flagstone_tree::{Mtime, Tree};
+
+use crate::{BuildError, Progress, Stage, packages, system};
+
+/// What the maintainer scripts of an image's packages would do, and what becomes of it.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptsReport {
+    /// Every `preinst`, `postinst` and `triggers`, by package and name.
+    pub scripts: BTreeMap<(PackageName, ScriptName), ScriptEntry>,
+    /// What the recipe accepts and no package has.
+    pub missing: Vec<Diagnostic>,
+    /// What the scripts declare, by package.
+    pub(crate) declarations: Vec<(String, Declaration)>,
+}
+
+/// One script.
+#[derive(Clone, Debug)]
+pub struct ScriptEntry {
+    /// The digest of its text.
+    pub sha256: Sha256Digest,
+    /// Its commands.
+    pub findings: Findings,
+    /// What the recipe says about it.
+    pub acceptance: Acceptance,
+}
+
+/// Whether a person looked at a script and accepts it unrun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Nobody did.
+    None,
+    /// This very text was accepted.
+    Accepted,
+    /// Another text was accepted, as the diagnostic says.
+    Changed(Box<Diagnostic>),
+}
+
+impl ScriptEntry {
+    /// Tells whether people should look at the script.
+    pub fn is_open(&self) -> bool {
+        !self.findings.is_classified() && self.acceptance != Acceptance::Accepted
+    }
+
+    /// Returns what is unknown: commands, or that the script cannot be followed.
+    fn unknown(&self) -> Vec<String> {
+        let error = self.findings.error.iter().map(|error| format!("(all of it: {error})"));
+        error.chain(self.findings.unknown().map(|finding| finding.command.clone())).collect()
+    }
+}
+
+impl ScriptsReport {
+    /// Returns the digests of the scripts that the recipe accepts as they are.
+    pub fn accepted(&self) -> BTreeMap<(PackageName, ScriptName), Sha256Digest> {
+        let accepted = self.scripts.iter().filter(|(_, s)| s.acceptance == Acceptance::Accepted);
+        accepted.map(|(key, script)| (key.clone(), script.sha256)).collect()
+    }
+
+    /// Returns what people should know: a line for each unknown command of scripts that are not
+    /// accepted, what changed since it was accepted, and how to accept it.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.missing.iter().map(|d| format!("scripts: {d}")).collect();
+        for ((package, name), script) in &self.scripts {
+            if let Acceptance::Changed(diagnostic) = &script.acceptance {
+                notes.push(format!("scripts: {diagnostic}"));
+            }
+            if script.is_open() {
+                let mut unknown = script.unknown();
+                unknown.dedup();
+                let lines = unknown.into_iter();
+                notes.extend(lines.map(|command| {
+                    format!("scripts: {package} {name}, not known to be covered: {command}")
+                }));
+            }
+        }
+        let lines = self.lines_to_accept();
+        if !lines.is_empty() {
+            notes.push(format!(
+                "scripts: to accept these scripts unrun, add to the recipe:\n{lines}"
+            ));
+        }
+        notes
+    }
+
+    /// Returns the lines of a recipe that accept every script that is open.
+    pub fn lines_to_accept(&self) -> String {
+        let mut text = String::new();
+        let mut last = None;
+        for ((package, name), script) in self.scripts.iter().filter(|(_, s)| s.is_open()) {
+            if last != Some(package) {
+                let _ = writeln!(text, "[scripts.{}]", key(package));
+                last = Some(package);
+            }
+            let _ = writeln!(text, "{name} = \"{}\"", script.sha256);
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+/// Writes a package's name as a key of TOML.
+fn key(package: &PackageName) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    let name = package.as_str();
+    if name.bytes().all(bare) { name.to_owned() } else { format!("\"{name}\"") }
+}
+
+/// Looks through the scripts of a lock's packages, which must be in the cache.
+///
+/// What packages bring decides which branches of a script are taken, so the packages are unpacked, but
+/// nothing is built.
+///
+/// # Errors
+/// [`BuildError`] if a package is missing or damaged, or packages do not fit together.
+pub fn survey_scripts(
+    cache: &Cache,
+    recipe: &Recipe,
+    lock: &Lock,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<ScriptsReport, BuildError> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build();
+    let threads = threads.map_err(|source| BuildError::Threads(Box::new(source)))?;
+    progress.stage(Stage::Scripts);
+    threads.install(|| {
+        let date = Mtime::from_seconds(lock.date.unix_seconds());
+        let mut unpacked = packages::unpack(cache, lock)?;
+        let controls = std::mem::take(&mut unpacked.controls);
+        // Notes about the merge are the build's to give.
+        let tree = system::merge_packages(unpacked, recipe, date, &())?;
+        survey(&tree, recipe, &controls)
+    })
+}
+
+/// Looks through the scripts of packages whose files are merged in a tree.
+pub(crate) fn survey(
+    tree: &Tree,
+    recipe: &Recipe,
+    controls: &BTreeMap<String, Control>,
+) -> Result<ScriptsReport, BuildError> {
+    let paths: Paths = tree.walk().map(|entry| entry.path.to_string()).collect();
+    let mut survey = Survey::new(&paths);
+    let mut digests: BTreeMap<(String, String), Sha256Digest> = BTreeMap::new();
+    for (package, control) in controls {
+        for (script, text) in &control.scripts {
+            match script {
+                MaintainerScript::Preinst => survey.script(package, ScriptKind::Preinst, text),
+                MaintainerScript::Postinst => survey.script(package, ScriptKind::Postinst, text),
+                MaintainerScript::Triggers => survey.triggers(package, text),
+                _ => continue,
+            }
+            let key = (package.clone(), script.name().to_owned());
+            digests.insert(key, Sha256Digest::of(text));
+        }
+    }
+    let report = survey.finish(&knowledge(tree, recipe)?);
+    Ok(join(report, &digests, recipe))
+}
+
+/// Returns what the finishers make, and what the recipe does.
+fn knowledge(tree: &Tree, recipe: &Recipe) -> Result<Knowledge, BuildError> {
+    let known = script_knowledge(tree);
+    let mut known = known.map_err(|source| BuildError::Rootfs(Box::new(source)))?;
+    known.users.extend(recipe.users.keys().map(ToString::to_string));
+    known.groups.extend(recipe.users.keys().chain(recipe.groups.keys()).map(ToString::to_string));
+    recipe.files.keys().for_each(|path| known.files.insert(path.as_str()));
+    recipe.links.keys().for_each(|path| known.files.insert(path.as_str()));
+    Ok(known)
+}
+
+/// Lays what the recipe accepts beside what was found.
+fn join(
+    report: Report,
+    digests: &BTreeMap<(String, String), Sha256Digest>,
+    recipe: &Recipe,
+) -> ScriptsReport {
+    let mut scripts = BTreeMap::new();
+    for (names, findings) in report.scripts {
+        let (Some(&sha256), Ok(package), Ok(script)) =
+            (digests.get(&names), names.0.parse(), names.1.parse())
+        else {
+            continue;
+        };
+        let key: (PackageName, ScriptName) = (package, script);
+        let acceptance = match recipe.scripts.get(&key) {
+            None => Acceptance::None,
+            Some(accepted) if accepted.sha256 == sha256 => Acceptance::Accepted,
+            Some(accepted) => Acceptance::Changed(Box::new(accepted.changed(&sha256))),
+        };
+        scripts.insert(key, ScriptEntry { sha256, findings, acceptance });
+    }
+    let missing = recipe.scripts.iter().filter(|(key, _)| !scripts.contains_key(*key));
+    let missing = missing.map(|(_, accepted)| accepted.missing()).collect();
+    ScriptsReport { scripts, missing, declarations: report.declarations }
+}
