@@ -7,8 +7,10 @@ use flagstone_debian::{Control, MaintainerScript};
 use flagstone_fetch::Cache;
 use flagstone_recipe::{Diagnostic, Lock, PackageName, Recipe, ScriptName};
 use flagstone_rootfs::script_knowledge;
-use flagstone_scripts::{Declaration, Findings, Knowledge, Paths, Report, ScriptKind, Survey};
-use flagstone_tree::{Mtime, Tree};
+use flagstone_scripts::{
+    Declaration, Findings, Knowledge, PathKind, Paths, Report, ScriptKind, Survey,
+};
+use flagstone_tree::{Kind, Mtime, Tree};
 
 use crate::{BuildError, Progress, Stage, packages, system};
 
@@ -146,10 +148,22 @@ pub(crate) fn survey(
     recipe: &Recipe,
     controls: &BTreeMap<String, Control>,
 ) -> Result<ScriptsReport, BuildError> {
-    let paths: Paths = tree.walk().map(|entry| entry.path.to_string()).collect();
+    let mut paths = Paths::default();
+    for entry in tree.walk() {
+        let kind = match &entry.inode.kind {
+            Kind::Directory(_) => PathKind::Directory,
+            Kind::Symlink(_) => PathKind::Link,
+            _ => PathKind::File,
+        };
+        paths.insert(&entry.path.to_string(), kind);
+    }
     let mut survey = Survey::new(&paths);
     let mut digests: BTreeMap<(String, String), Sha256Digest> = BTreeMap::new();
     for (package, control) in controls {
+        if let Some(templates) = control.scripts.get(&MaintainerScript::Templates) {
+            let config = control.scripts.get(&MaintainerScript::Config);
+            survey.questions(package, templates, config.map(|text| &text[..]));
+        }
         for (script, text) in &control.scripts {
             match script {
                 MaintainerScript::Preinst => survey.script(package, ScriptKind::Preinst, text),
@@ -171,8 +185,8 @@ fn knowledge(tree: &Tree, recipe: &Recipe) -> Result<Knowledge, BuildError> {
     let mut known = known.map_err(|source| BuildError::Rootfs(Box::new(source)))?;
     known.users.extend(recipe.users.keys().map(ToString::to_string));
     known.groups.extend(recipe.users.keys().chain(recipe.groups.keys()).map(ToString::to_string));
-    recipe.files.keys().for_each(|path| known.files.insert(path.as_str()));
-    recipe.links.keys().for_each(|path| known.files.insert(path.as_str()));
+    recipe.files.keys().for_each(|path| known.files.insert(path.as_str(), PathKind::File));
+    recipe.links.keys().for_each(|path| known.files.insert(path.as_str(), PathKind::Link));
     Ok(known)
 }
 

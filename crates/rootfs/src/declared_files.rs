@@ -1,5 +1,7 @@
 //! Directories, files, links, owners and modes that packages' scripts declare.
 
+use std::collections::BTreeSet;
+
 use flagstone_scripts::Declaration;
 use flagstone_tree::{Inode, InodeId, Kind, Metadata, Mtime, Tree, TreeError};
 
@@ -21,8 +23,13 @@ pub(crate) fn make(
     date: Mtime,
     notes: &mut Vec<Note>,
 ) -> Result<(), RootfsError> {
+    // Files whose first text was written here; more may follow.
+    let mut begun = BTreeSet::new();
     for (package, declaration) in declarations {
         match declaration {
+            Declaration::Text { path, text, append } => {
+                write_text(tree, path, text, *append, &mut begun, date)?;
+            }
             Declaration::Directory { path } => directory(tree, path, date)?,
             Declaration::Copy { from, to } => {
                 let from = from.trim_start_matches('/');
@@ -60,6 +67,29 @@ pub(crate) fn make(
     Ok(())
 }
 
+/// Writes a text, or adds it to one that was written here; what others wrote stays.
+fn write_text<'a>(
+    tree: &mut Tree,
+    path: &'a str,
+    text: &str,
+    append: bool,
+    begun: &mut BTreeSet<&'a str>,
+    date: Mtime,
+) -> Result<(), RootfsError> {
+    let mut edit = Edit::new(tree, date, STEP);
+    let file = path.trim_start_matches('/');
+    if !begun.contains(path) {
+        if !edit.exists(file) {
+            edit.file(file, 0o644, text.to_owned())?;
+            begun.insert(path);
+        }
+        return Ok(());
+    }
+    let before = if append { edit.text(file)?.unwrap_or_default() } else { String::new() };
+    edit.file(file, 0o644, before + text)?;
+    Ok(())
+}
+
 fn directory(tree: &mut Tree, path: &str, date: Mtime) -> Result<(), RootfsError> {
     let path = merged(path.trim_matches('/'));
     if tree.resolve(&path).is_ok() {
@@ -90,6 +120,8 @@ fn owner_ids(accounts: &Accounts, user: Option<&str>, group: Option<&str>) -> Op
     };
     let gid = match group {
         None => None,
+        // The user's own group.
+        Some(":") => Some(accounts.user(user?)?.gid),
         Some(name) => Some(match name.parse() {
             Ok(gid) => gid,
             Err(_) => accounts.group(name)?.gid,
@@ -141,6 +173,10 @@ mod tests {
         let copy = |from: &str, to: &str| {
             ("p".to_owned(), Declaration::Copy { from: from.to_owned(), to: to.to_owned() })
         };
+        let text = |path: &str, text: &str, append| {
+            let (path, text) = (path.to_owned(), text.to_owned());
+            ("p".to_owned(), Declaration::Text { path, text, append })
+        };
         let directory = ("p".to_owned(), Declaration::Directory { path: "/var/lib/a".to_owned() });
         let mode =
             ("p".to_owned(), Declaration::Mode { path: "/var/lib/a".to_owned(), mode: 0o700 });
@@ -150,6 +186,9 @@ mod tests {
             mode,
             copy("/usr/share/a/a.conf", "/etc/a.conf"),
             copy("/usr/share/a/a.conf", "/etc/kept"),
+            text("/etc/b", "1\n", false),
+            text("/etc/b", "2\n", true),
+            text("/etc/kept", "3\n", true),
             owner("/etc/a", "a", true),
             owner("/etc/kept", "nobody-knows", false),
         ];
@@ -160,6 +199,7 @@ mod tests {
         assert_eq!((meta("etc/a/sub/x").uid, meta("etc/a.conf").uid), (150, 0));
         assert_eq!(tree.read_text("etc/a.conf").unwrap(), "usr/share/a/a.conf");
         assert_eq!(tree.read_text("etc/kept").unwrap(), "etc/kept");
+        assert_eq!(tree.read_text("etc/b").unwrap(), "1\n2\n");
         assert_eq!(notes.len(), 1);
     }
 }

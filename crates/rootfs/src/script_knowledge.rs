@@ -53,6 +53,7 @@ pub fn script_knowledge(tree: &Tree) -> Result<Knowledge, RootfsError> {
         files: files.collect(),
         owners: ownership::fixed().collect::<Paths>(),
         shells: etc_files::ADDED_SHELLS.iter().map(|&shell| shell.to_owned()).collect(),
+        desktop_caches: false,
     })
 }
 

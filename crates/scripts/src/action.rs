@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::value::{Argument, Chance};
+use crate::value::{Argument, Chance, Value};
 
 /// The longest text of a command that is shown, in characters.
 const SHOWN_MAX: usize = 100;
@@ -14,6 +14,10 @@ pub struct Action {
     pub words: Vec<Argument>,
     /// The files that its output goes to.
     pub writes: Vec<Argument>,
+    /// Whether the output goes to the end of what is there.
+    pub appends: bool,
+    /// The text that is its input, if the script holds it.
+    pub input: Option<Value>,
     /// How likely a first installation runs it.
     pub chance: Chance,
 }
@@ -56,5 +60,19 @@ impl fmt::Display for Action {
             return write!(f, "{cut}…");
         }
         f.write_str(&text)
+    }
+}
+
+/// Where a command's output goes, and where its input comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Redirected {
+    pub(crate) writes: Vec<Argument>,
+    pub(crate) appends: bool,
+    pub(crate) input: Option<Value>,
+}
+
+impl Redirected {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
     }
 }

@@ -1,9 +1,9 @@
 //! What the conditions of maintainer scripts are on a first installation.
 
-use crate::Situation;
 use crate::made::Made;
 use crate::pattern::matches;
 use crate::value::{Argument, Truth, Value};
+use crate::{PathKind, Situation};
 
 /// Returns what `test`, `[` or `[[` say; `words` without the command's name.
 pub(crate) fn test(
@@ -101,22 +101,36 @@ impl Test<'_> {
         }
     }
 
+    /// Tells whether a path that exists is what an operator asks for.
+    fn is_kind(&self, operator: &str, operand: &Argument) -> Truth {
+        let kind = operand.as_known().and_then(|path| self.situation.paths.kind(path));
+        let program = operand.text.contains("bin/");
+        match (operator, kind) {
+            ("-e" | "-r", _)
+            | ("-f" | "-s", Some(PathKind::File))
+            | ("-d", Some(PathKind::Directory))
+            | ("-h" | "-L", Some(PathKind::Link)) => Truth::True,
+            ("-x", _) if program => Truth::True,
+            ("-f" | "-s", Some(PathKind::Directory))
+            | ("-d", Some(PathKind::File))
+            | ("-h" | "-L", Some(PathKind::File | PathKind::Directory)) => Truth::False,
+            _ => Truth::Unknown,
+        }
+    }
+
     fn unary(&self, operator: &str, operand: &Argument) -> Truth {
         match operator {
             "-n" | "-z" => {
                 let filled = match &operand.value {
                     Value::Known(text) => Truth::of(!text.is_empty()),
-                    Value::Prefix(_) | Value::Temporary => Truth::True,
-                    Value::Unknown => Truth::Unknown,
+                    Value::Prefix(_) => Truth::True,
+                    Value::Temporary | Value::Unknown => Truth::Unknown,
                 };
                 if operator == "-n" { filled } else { filled.not() }
             }
             "-e" | "-f" | "-d" | "-x" | "-r" | "-s" | "-L" | "-h" => {
                 let there = self.situation.exists(&operand.value, self.made);
-                // That it is there does not say that it is a link, or not empty; a program is one.
-                let program = operator == "-x" && operand.text.contains("bin/");
-                let named = matches!(operator, "-e" | "-r") || program;
-                if there == Truth::True && !named { Truth::Unknown } else { there }
+                if there == Truth::True { self.is_kind(operator, operand) } else { there }
             }
             _ => Truth::Unknown,
         }
@@ -209,7 +223,13 @@ mod tests {
 
     fn ask(text: &str) -> Truth {
         let paths = Paths::from_iter(["/usr/bin/x", "/etc/shipped"]);
-        let situation = Situation { package: "p", script: ScriptKind::Postinst, paths: &paths };
+        let answers = std::collections::BTreeMap::new();
+        let situation = Situation {
+            package: "p",
+            script: ScriptKind::Postinst,
+            paths: &paths,
+            answers: &answers,
+        };
         let mut made = Made::default();
         made.add(&words("touch /etc/made"), &[]);
         let words = words(text);
@@ -233,6 +253,8 @@ mod tests {
             ("[ ! -e /etc/x", Truth::Presumed),
             ("[ -e /etc/made", Truth::Unknown),
             ("[ -e /etc/shipped", Truth::True),
+            ("[ -f /etc/shipped", Truth::True),
+            ("[ -d /etc/shipped", Truth::False),
             ("[ -x /usr/bin/x", Truth::True),
             ("[ -x /usr/bin/y", Truth::Doubted),
             ("[ -x /usr/sbin/update-rc.d", Truth::True),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::action::Action;
 use crate::options::Options;
 use crate::value::Chance;
-use crate::{Paths, accounts, alternatives, files};
+use crate::{PathKind, Paths, accounts, alternatives, files};
 
 /// A fact that a script states in plain words, and that a finisher can act on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ pub enum Declaration {
         path: String,
         /// The user, if it is set.
         user: Option<String>,
-        /// The group, if it is set.
+        /// The group, if it is set; `:` for the user's own.
         group: Option<String>,
         /// Whether all below is meant, too.
         recursive: bool,
@@ -64,6 +64,15 @@ pub enum Declaration {
         target: String,
         /// The link.
         path: String,
+    },
+    /// A file with this text, unless it is there.
+    Text {
+        /// The path.
+        path: String,
+        /// The text, or its end.
+        text: String,
+        /// Whether it is added to what the same script wrote before.
+        append: bool,
     },
     /// An empty file, unless it is there.
     Empty {
@@ -118,7 +127,8 @@ pub(crate) fn declarations(actions: &[Action], paths: &Paths) -> BTreeMap<usize,
                 Declaration::Directory { path }
                 | Declaration::Copy { to: path, .. }
                 | Declaration::Link { path, .. }
-                | Declaration::Empty { path } => made.insert(path),
+                | Declaration::Text { path, .. }
+                | Declaration::Empty { path } => made.insert(path, PathKind::File),
                 _ => {}
             }
         }
@@ -130,9 +140,11 @@ pub(crate) fn declarations(actions: &[Action], paths: &Paths) -> BTreeMap<usize,
 /// Returns what one command states; `None` if it does not say so in plain words.
 fn declare(action: &Action, paths: &Paths, made: &Paths) -> Option<Vec<Declaration>> {
     let arguments = action.literal_arguments()?;
-    let real = |word: &crate::Argument| word.as_known().is_none_or(|file| file != "/dev/null");
-    if action.writes.iter().any(real) {
-        return None;
+    let real = |word: &&crate::Argument| word.as_known().is_none_or(|file| file != "/dev/null");
+    let mut writes = action.writes.iter().filter(real);
+    if let Some(file) = writes.next() {
+        let path = file.as_known().filter(|_| writes.next().is_none())?;
+        return files::written(action, &arguments, path, paths).map(|text| vec![text]);
     }
     match action.name()? {
         "adduser" | "addgroup" => accounts::adduser(action.name()? == "addgroup", &arguments),

@@ -134,6 +134,13 @@ impl Walker<'_> {
                     (Some("echo"), Some(words)) if !words.iter().any(|w| w.starts_with('-')) => {
                         Value::Known(words.join(" "))
                     }
+                    // Nothing is diverted before packages are installed.
+                    (Some("dpkg-divert"), Some(["--truename", path])) => {
+                        Value::Known((*path).to_owned())
+                    }
+                    (Some("dpkg-divert"), Some(["--listpackage", _])) => {
+                        Value::Known(String::new())
+                    }
                     (Some("basename"), Some([path])) => {
                         let name = path.trim_end_matches('/').rsplit('/').next();
                         Value::Known(name.unwrap_or_default().to_owned())

@@ -1,16 +1,46 @@
 //! Commands that make files or say whose they are.
 
 use crate::Paths;
+use crate::action::Action;
 use crate::declaration::Declaration;
 use crate::options::Options;
 
-/// Tells whether an image carries what lies there: /usr, the defaults of /etc, directories of /var.
-fn is_carried(path: &str, directory: bool) -> bool {
+/// Stands for a user's own group, as `chown user:` means it.
+pub(crate) const LOGIN_GROUP: &str = ":";
+
+/// Tells whether an image carries what lies there: /usr, the defaults of /etc, and of /var
+/// directories, links and empty files, which come back at a boot.
+fn is_carried(path: &str) -> bool {
     let below = |dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
     let plain = !path.split('/').any(|name| name == "..");
-    plain
-        && !below("/usr/local")
-        && (below("/usr") || below("/etc") || (directory && below("/var")))
+    let lost = ["/usr/local", "/var/run", "/var/lock", "/var/tmp"].into_iter().any(below);
+    plain && !lost && ["/usr", "/etc", "/var"].into_iter().any(below)
+}
+
+/// Returns the text that a command writes to a file: what it echoes, or a here-document.
+pub(crate) fn written(
+    action: &Action,
+    arguments: &[&str],
+    path: &str,
+    paths: &Paths,
+) -> Option<Declaration> {
+    if !is_carried(path) || paths.contains(path) {
+        return None;
+    }
+    let text = match (action.name().unwrap_or(":"), arguments) {
+        ("cat", []) => action.input.as_ref()?.known()?.to_owned(),
+        (":" | "true", _) => String::new(),
+        ("echo", words) => {
+            let plain = |word: &&str| !word.contains('\\') && !word.starts_with('-');
+            words.iter().all(plain).then(|| words.join(" ") + "\n")?
+        }
+        _ => return None,
+    };
+    let path = path.to_owned();
+    if text.is_empty() && !action.appends {
+        return Some(Declaration::Empty { path });
+    }
+    (!path.starts_with("/var/")).then_some(Declaration::Text { path, text, append: action.appends })
 }
 
 /// Returns what one command says about files; `None` if it does not say so in plain words.
@@ -41,7 +71,7 @@ pub(crate) fn declare(
             let recursive = options.has(&["R", "--recursive"]);
             let (user, group) = if name == "chgrp" { (None, Some(*owner)) } else { owners(owner)? };
             each(files, |path| {
-                let fits = is_carried(path, true) && there(path);
+                let fits = is_carried(path) && there(path);
                 fits.then(|| vec![owner_of(path, user, group, recursive)])
             })
         }
@@ -53,7 +83,7 @@ pub(crate) fn declare(
                 return None;
             }
             each(files, |path| {
-                let fits = is_carried(path, true) && there(path);
+                let fits = is_carried(path) && there(path);
                 fits.then(|| vec![Declaration::Mode { path: (*path).to_owned(), mode }])
             })
         }
@@ -63,7 +93,7 @@ pub(crate) fn declare(
                 let mode = octal(mode)?;
                 let owner = owner_of(path, Some(user), Some(group), false);
                 let mode = Declaration::Mode { path: (*path).to_owned(), mode };
-                (is_carried(path, true) && there(path)).then(|| vec![owner, mode])
+                (is_carried(path) && there(path)).then(|| vec![owner, mode])
             }
             _ => None,
         },
@@ -84,7 +114,7 @@ pub(crate) fn declare(
             let symbolic = options.has(&["s", "--symbolic"]);
             let plain = options.only(&["s", "--symbolic", "f", "--force", "n", "T", "v"]);
             let [target, path] = options.operands.as_slice() else { return None };
-            let fits = symbolic && plain && is_carried(path, false) && !paths.contains(path);
+            let fits = symbolic && plain && is_carried(path) && !paths.contains(path);
             let link = || Declaration::Link { target: (*target).into(), path: (*path).into() };
             fits.then(|| vec![link()])
         }
@@ -95,7 +125,7 @@ pub(crate) fn declare(
                 return None;
             }
             each(files, |path| {
-                let fits = is_carried(path, false);
+                let fits = is_carried(path);
                 fits.then(|| vec![Declaration::Empty { path: (*path).to_owned() }])
             })
         }
@@ -133,7 +163,7 @@ fn install(arguments: &[&str], paths: &Paths) -> Option<Vec<Declaration>> {
     }
     let [from, to] = options.operands.as_slice() else { return None };
     let mut all = if *from == "/dev/null" {
-        let fits = is_carried(to, false) && !paths.contains(to);
+        let fits = is_carried(to) && !paths.contains(to);
         fits.then(|| vec![Declaration::Empty { path: (*to).to_owned() }])?
     } else {
         copy(from, to, paths)?
@@ -148,7 +178,7 @@ fn directory(
     user: Option<&str>,
     group: Option<&str>,
 ) -> Option<Vec<Declaration>> {
-    if !is_carried(path, true) {
+    if !is_carried(path) {
         return None;
     }
     let mut all = vec![Declaration::Directory { path: path.to_owned() }];
@@ -184,7 +214,8 @@ fn owner_of(path: &str, user: Option<&str>, group: Option<&str>, recursive: bool
 /// A copy of a file that packages bring to a place where they bring nothing.
 fn copy(from: &str, to: &str, paths: &Paths) -> Option<Vec<Declaration>> {
     let to = to.trim_end_matches('/');
-    let fits = paths.contains(from) && is_carried(to, false) && !paths.contains(to);
+    let fits = paths.contains(from) && is_carried(to) && !to.starts_with("/var/");
+    let fits = fits && !paths.contains(to);
     fits.then(|| vec![Declaration::Copy { from: from.to_owned(), to: to.to_owned() }])
 }
 
@@ -193,8 +224,8 @@ fn owners(text: &str) -> Option<(Option<&str>, Option<&str>)> {
     let named = |name: &str| !name.is_empty() && !name.contains(['$', ' ']);
     match text.split_once([':', '.']) {
         None => named(text).then_some((Some(text), None)),
-        // `user:` means the user's own group, which is not known here.
-        Some((_, "")) => None,
+        // The user's own group.
+        Some((user, "")) => named(user).then_some((Some(user), Some(LOGIN_GROUP))),
         Some(("", group)) => Some((None, Some(group))),
         Some((user, group)) => (named(user) && named(group)).then_some((Some(user), Some(group))),
     }
@@ -248,7 +279,6 @@ mod tests {
     fn what_no_image_carries_or_no_package_brings_is_not_read() {
         for text in [
             "chown x /etc/other",
-            "chown x: /etc/x",
             "chown --from=y x /etc/x",
             "chmod u+s /usr/bin/x",
             "chmod -R 755 /usr/bin/x",
@@ -259,7 +289,7 @@ mod tests {
             "cp -r /usr/share/x/x.conf /etc/x.conf",
             "cp /etc/none /etc/x.conf",
             "ln /etc/x /etc/z",
-            "touch /var/log/x",
+            "cp /usr/share/x/x.conf /var/lib/x/x.conf",
             "touch",
             "dpkg-statoverride --add root adm 0640 /etc/x",
         ] {

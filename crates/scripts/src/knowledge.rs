@@ -17,4 +17,6 @@ pub struct Knowledge {
     pub owners: Paths,
     /// Shells that they list.
     pub shells: BTreeSet<String>,
+    /// Whether they make the caches of desktops: settings schemas, MIME types, icon themes.
+    pub desktop_caches: bool,
 }

@@ -22,7 +22,9 @@ impl Made {
     pub(crate) fn add(&mut self, words: &[Argument], writes: &[Argument]) {
         let name = words.first().and_then(Argument::as_known).unwrap_or_default();
         let name = name.rsplit('/').next().unwrap_or_default();
-        let arguments = words.iter().skip(1).filter(|_| MAKERS.contains(&name));
+        // What is moved away is not made.
+        let skipped = if name == "mv" { words.len().saturating_sub(1).max(1) } else { 1 };
+        let arguments = words.iter().skip(skipped).filter(|_| MAKERS.contains(&name));
         for word in arguments.chain(writes) {
             match &word.value {
                 Value::Known(path) if self.paths.len() < PATHS_MAX => {

@@ -401,10 +401,10 @@ fn skip_array(cursor: &mut Cursor<'_>) -> Result<(), ScriptError> {
 
 fn parse_redirect(cursor: &mut Cursor<'_>) -> Result<Option<Redirect>, ScriptError> {
     const OPERATORS: [(&str, Direction); 10] = [
-        ("&>>", Direction::Out),
+        ("&>>", Direction::Append),
         ("&>", Direction::Out),
         ("<<<", Direction::In),
-        (">>", Direction::Out),
+        (">>", Direction::Append),
         (">&", Direction::Duplicate),
         (">|", Direction::Out),
         ("<&", Direction::In),
@@ -460,5 +460,5 @@ fn parse_here_document(cursor: &mut Cursor<'_>) -> Result<Redirect, ScriptError>
     } else {
         parse_document(&body, line, cursor.depth())?
     };
-    Ok(Redirect { direction: Direction::In, target })
+    Ok(Redirect { direction: Direction::Text, target })
 }

@@ -1,21 +1,37 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Directories at the top that are links into /usr.
 const MERGED: [&str; 7] = ["bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"];
 
+/// What a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathKind {
+    /// A directory.
+    Directory,
+    /// A regular file, or anything else but these.
+    File,
+    /// A symbolic link.
+    Link,
+}
+
 /// The absolute paths that packages bring: files, links and directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Paths(BTreeSet<String>);
+pub struct Paths(BTreeMap<String, PathKind>);
 
 impl Paths {
     /// Adds a path, with or without its leading slash.
-    pub fn insert(&mut self, path: &str) {
-        self.0.insert(normal(path));
+    pub fn insert(&mut self, path: &str, kind: PathKind) {
+        self.0.insert(normal(path), kind);
     }
 
     /// Tells whether a package brings the path.
     pub fn contains(&self, path: &str) -> bool {
-        self.0.contains(&normal(path))
+        self.0.contains_key(&normal(path))
+    }
+
+    /// Returns what the path is, if a package brings it.
+    pub fn kind(&self, path: &str) -> Option<PathKind> {
+        self.0.get(&normal(path)).copied()
     }
 
     /// Tells whether a package brings a path that begins so.
@@ -24,7 +40,7 @@ impl Paths {
         if beginning.ends_with('/') {
             start.push('/');
         }
-        self.0.range(start.clone()..).next().is_some_and(|path| path.starts_with(&start))
+        self.0.range(start.clone()..).next().is_some_and(|(path, _)| path.starts_with(&start))
     }
 
     /// Tells whether nothing is known to be there.
@@ -33,10 +49,11 @@ impl Paths {
     }
 }
 
+/// Takes all paths as files.
 impl<S: AsRef<str>> FromIterator<S> for Paths {
     fn from_iter<I: IntoIterator<Item = S>>(paths: I) -> Self {
         let mut all = Self::default();
-        paths.into_iter().for_each(|path| all.insert(path.as_ref()));
+        paths.into_iter().for_each(|path| all.insert(path.as_ref(), PathKind::File));
         all
     }
 }

@@ -1,12 +1,8 @@
 //! Files that scripts write to, by where they are.
 
-use crate::rules::Context;
+use crate::rules::{Context, needless};
 use crate::value::{Argument, Value};
 use crate::verdict::{Finisher, Rule};
-
-const fn needless(commands: &'static str, reason: &'static str) -> Rule {
-    Rule { commands, finisher: None, reason }
-}
 
 pub(crate) static NOWHERE: Rule =
     needless("output to /dev/null, standard error, a temporary file", "nothing of it stays");
@@ -55,8 +51,50 @@ static OWNERS: Rule = Rule {
     reason: "the finisher sets owner and mode when the file is there",
 };
 
-pub(crate) fn rules() -> [&'static Rule; 11] {
-    [&NOWHERE, &RUN, &OWN, &PACKAGES, &INIT, &BOOT, &BACKUP, &LOGINS, &APPARMOR, &KNOWN, &OWNERS]
+static TOP: Rule = needless(
+    "/bin, /sbin, /lib, /lib64, …",
+    "every machine has these links into /usr from its first boot on",
+);
+static TIMEZONE: Rule = needless(
+    "/etc/timezone",
+    "the time zone is where /etc/localtime leads; Debian has given the file up",
+);
+
+static PERSONAL: Rule = needless(
+    "/etc/iscsi/initiatorname.iscsi, /etc/ssh/ssh_host_*",
+    "they belong to one machine, which makes its own or gets them from Ignition",
+);
+static DOCUMENTATION: Rule = needless(
+    "files in /usr/share/doc, /usr/share/man, /usr/share/info",
+    "documentation: no program works otherwise without, and recipes prune most of it",
+);
+
+/// Returns the file that a temporary one beside it is for.
+fn beside(file: &Argument) -> Option<Argument> {
+    const ENDINGS: [&str; 5] = [".dpkg-new", ".dpkg-tmp", ".ucftmp", ".tmp", ".new"];
+    let path = file.as_known()?;
+    let base = ENDINGS.iter().find_map(|ending| path.strip_suffix(ending))?;
+    (!base.ends_with('/')).then(|| Argument::known(base))
+}
+
+pub(crate) fn rules() -> [&'static Rule; 15] {
+    [
+        &PERSONAL,
+        &DOCUMENTATION,
+        &TOP,
+        &TIMEZONE,
+        &NOWHERE,
+        &RUN,
+        &OWN,
+        &PACKAGES,
+        &INIT,
+        &BOOT,
+        &BACKUP,
+        &LOGINS,
+        &APPARMOR,
+        &KNOWN,
+        &OWNERS,
+    ]
 }
 
 /// Returns why it does not matter that a script does not write a file.
@@ -111,6 +149,21 @@ pub(crate) fn written(file: &Argument, context: Context<'_>) -> Option<&'static 
     }
     if ["/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog"].contains(&path) {
         return Some(&LOGINS);
+    }
+    if ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libo32"].contains(&path) {
+        return Some(&TOP);
+    }
+    if path == "/etc/iscsi/initiatorname.iscsi" || path.starts_with("/etc/ssh/ssh_host_") {
+        return Some(&PERSONAL);
+    }
+    if below(&["/usr/share/doc", "/usr/share/man", "/usr/share/info"]) {
+        return Some(&DOCUMENTATION);
+    }
+    if path == "/etc/timezone" {
+        return Some(&TIMEZONE);
+    }
+    if let Some(base) = beside(file) {
+        return written(&base, context);
     }
     below(&["/etc/apparmor.d/local"]).then_some(&APPARMOR)
 }

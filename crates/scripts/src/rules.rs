@@ -1,6 +1,7 @@
 //! Which commands an image is complete without, and why.
 
 use crate::action::Action;
+use crate::plain::{plain, plain_rules};
 use crate::value::{Argument, Chance};
 use crate::verdict::{Finisher, Rule, Verdict};
 use crate::{Knowledge, Paths, places, triggers};
@@ -12,11 +13,15 @@ pub(crate) struct Context<'a> {
     pub(crate) knowledge: &'a Knowledge,
 }
 
-const fn covered(finisher: Finisher, commands: &'static str, reason: &'static str) -> Rule {
+pub(crate) const fn covered(
+    finisher: Finisher,
+    commands: &'static str,
+    reason: &'static str,
+) -> Rule {
     Rule { commands, finisher: Some(finisher), reason }
 }
 
-const fn needless(commands: &'static str, reason: &'static str) -> Rule {
+pub(crate) const fn needless(commands: &'static str, reason: &'static str) -> Rule {
     Rule { commands, finisher: None, reason }
 }
 
@@ -49,286 +54,41 @@ pub(crate) static MADE_FOR_A_WHILE: Rule = needless(
     "files that a script of the same package removes or moves away",
     "they are marks from one script to the next",
 );
-static PLAIN: [(&[&str], Rule); 27] = [
-    (
-        &[
-            ":", "[", "[[", "break", "cd", "continue", "echo", "exit", "export", "false",
-            "getopts", "hash", "let", "local", "printf", "pwd", "read", "readonly", "return",
-            "set", "shift", "sleep", "sync", "test", "trap", "true", "type", "typeset", "declare",
-            "ulimit", "umask", "unset", "wait", "exec",
-        ],
-        needless(
-            "`:`, `[`, `cd`, `echo`, `exit`, `export`, `read`, `set`, `trap`, … of the shell",
-            "they change nothing but the script's own course; what `echo` writes to a file is \
-             judged by the file",
-        ),
-    ),
-    (
-        &[
-            "awk",
-            "basename",
-            "cat",
-            "cksum",
-            "cmp",
-            "column",
-            "comm",
-            "command",
-            "cut",
-            "date",
-            "df",
-            "diff",
-            "dirname",
-            "dpkg-architecture",
-            "dpkg-query",
-            "dpkg-realpath",
-            "egrep",
-            "expr",
-            "fgrep",
-            "find",
-            "fold",
-            "gawk",
-            "getcap",
-            "getent",
-            "grep",
-            "head",
-            "hostname",
-            "id",
-            "ischroot",
-            "join",
-            "ls",
-            "lsb_release",
-            "lsof",
-            "mawk",
-            "md5sum",
-            "mktemp",
-            "mountpoint",
-            "netstat",
-            "nl",
-            "nproc",
-            "od",
-            "paste",
-            "pgrep",
-            "pidof",
-            "ps",
-            "readlink",
-            "realpath",
-            "rev",
-            "seq",
-            "sha1sum",
-            "sha256sum",
-            "shuf",
-            "sort",
-            "stat",
-            "systemd-detect-virt",
-            "tac",
-            "tail",
-            "tempfile",
-            "tr",
-            "tty",
-            "ucfq",
-            "uname",
-            "uniq",
-            "uuidgen",
-            "wc",
-            "which",
-            "whoami",
-            "xargs",
-        ],
-        needless(
-            "`awk`, `cat`, `cut`, `dpkg-query`, `find`, `getent`, `grep`, `ls`, `mktemp`, `stat`, …",
-            "they only read; files they write to by a redirection, and commands that `find` and \
-             `xargs` run, are judged by themselves",
-        ),
-    ),
-    (
-        &["debconf", "debconf-set-selections", "debconf-communicate", "debconf-show"],
-        needless(
-            "`db_get` and all other calls of debconf",
-            "questions and answers are debconf's own records; what a script does with an answer is \
-             judged by itself, whichever the answer",
-        ),
-    ),
-    (
-        &["dpkg-maintscript-helper"],
-        needless(
-            "`dpkg-maintscript-helper`",
-            "moves files of earlier versions of a package, which an image never had",
-        ),
-    ),
-    (
-        &["logger", "notify-send", "wall"],
-        needless("`logger`", "speaks to the people of a running machine"),
-    ),
-    (
-        &["deluser", "delgroup", "userdel", "groupdel", "remove-shell"],
-        needless(
-            "`deluser`, `delgroup`, `userdel`, `groupdel`, `remove-shell`",
-            "a first installation has nothing to remove",
-        ),
-    ),
-    (
-        &[
-            "deb-systemd-helper",
-            "deb-systemd-invoke",
-            "systemctl",
-            "invoke-rc.d",
-            "update-rc.d",
-            "service",
-            "start-stop-daemon",
-            "runit-helper",
-            "initctl",
-            "update-inetd",
-        ],
-        covered(
-            Finisher::Units,
-            "`deb-systemd-helper`, `systemctl`, `invoke-rc.d`, `update-rc.d`, `service`, …",
-            "which units start is said by presets and the recipe; nothing runs while an image is made",
-        ),
-    ),
-    (
-        &["ldconfig"],
-        covered(Finisher::LibraryCache, "`ldconfig`", "the build writes ld.so.cache and its links"),
-    ),
-    (
-        &["depmod"],
-        covered(Finisher::ModuleIndices, "`depmod`", "the build writes the indices of modules"),
-    ),
-    (
-        &[
-            "systemd-sysusers",
-            "update-passwd",
-            "shadowconfig",
-            "pwconv",
-            "grpconv",
-            "pwck",
-            "grpck",
-        ],
-        covered(
-            Finisher::Accounts,
-            "`systemd-sysusers`, `update-passwd`, `shadowconfig`, `pwconv`, `grpconv`",
-            "the finisher makes passwd, group, shadow and gshadow from base-passwd and sysusers.d",
-        ),
-    ),
-    (
-        &["systemd-tmpfiles"],
-        covered(
-            Finisher::Units,
-            "`systemd-tmpfiles`",
-            "every boot does it for all packages (systemd-tmpfiles-setup.service)",
-        ),
-    ),
-    (
-        &["systemd-hwdb"],
-        covered(Finisher::HardwareDatabase, "`systemd-hwdb`", "the build writes hwdb.bin"),
-    ),
-    (
-        &["systemd-machine-id-setup"],
-        covered(
-            Finisher::EtcFiles,
-            "`systemd-machine-id-setup`",
-            "each machine makes its id at its first boot",
-        ),
-    ),
-    (
-        &["update-ca-certificates"],
-        covered(
-            Finisher::Certificates,
-            "`update-ca-certificates`",
-            "the finisher makes the bundle",
-        ),
-    ),
-    (
-        &["pam-auth-update"],
-        covered(Finisher::Pam, "`pam-auth-update`", "the finisher makes the stacks of pam-configs"),
-    ),
-    (
-        &["update-shells"],
-        covered(Finisher::EtcFiles, "`update-shells`", "the finisher lists the shells of shells.d"),
-    ),
-    (
-        &[
-            "update-initramfs",
-            "update-grub",
-            "grub-install",
-            "grub-probe",
-            "grub-mkdevicemap",
-            "linux-update-symlinks",
-            "linux-check-removal",
-            "linux-version",
-            "bootctl",
-            "kernel-install",
-            "update-bootloader",
-            "dracut",
-        ],
-        covered(
-            Finisher::Kernel,
-            "`update-initramfs`, `update-grub`, `grub-install`, `bootctl`, `linux-update-symlinks`, …",
-            "the build makes initrd, kernel image and boot partition itself",
-        ),
-    ),
-    (
-        &["py3compile", "py3clean", "pycompile", "pyclean", "pypy3compile", "pypy3clean"],
-        needless(
-            "`py3compile`, `py3clean`, `pypy3compile`, …",
-            "images carry no byte code of Python: it doubles its size and is made from its source",
-        ),
-    ),
-    (
-        &["ucfr"],
-        needless("`ucfr`, `ucf --purge`", "ucf's own records, for upgrades that never happen"),
-    ),
-    (
-        &["mandb", "install-info", "update-info-dir", "install-docs", "update-menus"],
-        needless(
-            "`mandb`, `install-info`, `update-info-dir`, `install-docs`, `update-menus`",
-            "indices for readers of documentation at a terminal: no program works otherwise without",
-        ),
-    ),
-    (
-        &["kill", "killall", "pkill", "fuser", "pulseaudio", "dbus-send", "gdbus"],
-        needless(
-            "`kill`, `killall`, `pkill`, `dbus-send`",
-            "speak to programs that run; none does while an image is made",
-        ),
-    ),
-    (
-        &["modprobe", "rmmod", "insmod", "sysctl", "setupcon", "mount", "umount", "swapon"],
-        needless(
-            "`modprobe`, `sysctl`, `setupcon`, `mount`, …",
-            "change the machine that runs; a machine with the image does it at its boot, by the \
-             settings in the image",
-        ),
-    ),
-    (
-        &["apparmor_parser", "aa-enabled", "aa-status"],
-        needless(
-            "`apparmor_parser`",
-            "loads a profile into the running kernel; a machine loads all profiles at its boot",
-        ),
-    ),
-    (
-        &["restorecon", "selinuxenabled", "chcon", "semodule", "setsebool"],
-        needless("`restorecon`, `selinuxenabled`", "labels of SELinux, which images do not use"),
-    ),
-    (
-        &["journalctl"],
-        needless(
-            "`journalctl --update-catalog`",
-            "explanations for `journalctl -x` lie in the image as texts; their index is not made",
-        ),
-    ),
-    (
-        &["dpkg-preconfigure", "dpkg-reconfigure", "apt-get", "apt", "apt-mark"],
-        needless("`apt-get`, `dpkg-reconfigure`", "there is no package manager on the machine"),
-    ),
-    (
-        &["ssh-keygen"],
-        needless(
-            "`ssh-keygen`",
-            "host keys belong to one machine, which makes its own at its first boot",
-        ),
-    ),
-];
+static HOOKS: Rule = covered(
+    Finisher::Kernel,
+    "`linux-run-hooks`, without dkms in the image",
+    "hooks of /etc/kernel make an initrd and tell boot loaders, which the build does",
+);
+static HOOKS_OF_PYTHON: Rule = needless(
+    "hooks in /usr/share/python3/runtime.d",
+    "they make byte code, which images do not carry",
+);
+static CAPABILITIES: Rule =
+    needless("`setcap -r`", "files of packages have no capabilities that could be removed");
+static SHIPPED: Rule = needless(
+    "`ucf` of a file that the package brings in the same place",
+    "the file is there already; ucf asks only when it differs from a former version",
+);
+static EXISTS: Rule =
+    needless("`mkdir` of a directory that a package brings", "it is there already");
+static NO_PROGRAM: Rule = needless("`perl -e ''`", "asks whether perl runs, and does nothing");
+static MACHINE_ID: Rule = needless(
+    "`dbus-uuidgen --ensure`",
+    "each machine makes its id at its first boot, and D-Bus reads that of systemd",
+);
+static MERGED_USR: Rule = needless(
+    "`dpkg-divert --no-rename` to a name that ends in .usr-is-merged",
+    "keeps dpkg from losing files that moved from / to /usr; the merge of an image has both as one",
+);
+static COMMENTS: Rule = needless(
+    "`cat` of a here-document in which every line is a comment",
+    "programs read such a file as they read none",
+);
+static DESKTOP_CACHES: Rule = covered(
+    Finisher::DesktopCaches,
+    "`glib-compile-schemas`, `update-mime-database`, `update-desktop-database`, `update-icon-caches`",
+    "the build makes these caches",
+);
 static SOURCED: Rule = needless(
     "`.`, `eval`",
     "settings are read and functions defined; what the functions are called for is judged by the \
@@ -377,7 +137,7 @@ static TRIGGER: Rule = needless(
 
 /// Returns every rule, for documentation.
 pub fn rules() -> Vec<&'static Rule> {
-    let mut all: Vec<&'static Rule> = PLAIN.iter().map(|(_, rule)| rule).collect();
+    let mut all: Vec<&'static Rule> = plain_rules().collect();
     all.extend([
         &SEES,
         &SOURCED,
@@ -406,6 +166,9 @@ pub(crate) fn judge(action: &Action, context: Context<'_>) -> Verdict {
     if action.chance == Chance::Improbable {
         return Verdict::of(Some(&IMPROBABLE));
     }
+    if action.name() == Some("cat") && action.words.len() == 1 && says_nothing(action) {
+        return Verdict::of(Some(&COMMENTS));
+    }
     let mut rule = None;
     for file in &action.writes {
         rule = Some(match places::written(file, context) {
@@ -425,7 +188,26 @@ pub(crate) fn judge(action: &Action, context: Context<'_>) -> Verdict {
     }
 }
 
+/// Tells whether a command's input is known to be comments alone.
+fn says_nothing(action: &Action) -> bool {
+    let text = action.input.as_ref().and_then(crate::Value::known);
+    text.is_some_and(|text| text.lines().all(|line| line.is_empty() || line.starts_with('#')))
+}
+
+/// Tells whether a script of the same package takes away what a command makes.
+pub(crate) fn is_taken_away(action: &Action, removed: Option<&Paths>) -> bool {
+    let makes = matches!(action.name(), Some("touch" | "mkdir" | "cp" | "ln" | "install"));
+    let target = action.words.last().filter(|_| makes && action.writes.is_empty());
+    let target = target.and_then(Argument::as_known);
+    removed.zip(target).is_some_and(|(removed, path)| removed.contains(path))
+}
+
 fn judge_words(action: &Action, context: Context<'_>) -> Option<&'static Rule> {
+    let first = action.words.first()?;
+    if first.value.beginning().is_some_and(|path| path.starts_with("/usr/share/python3/runtime.d/"))
+    {
+        return Some(&HOOKS_OF_PYTHON);
+    }
     let name = action.name()?;
     if name.starts_with("db_") {
         return plain("debconf");
@@ -438,6 +220,22 @@ fn judge_words(action: &Action, context: Context<'_>) -> Option<&'static Rule> {
     let has = |options: &[&str]| texts.iter().any(|text| options.contains(text));
     match name {
         "." | "source" | "eval" => Some(&SOURCED),
+        "linux-run-hooks" => {
+            let dkms = context.paths.contains("/etc/kernel/postinst.d/dkms");
+            (!dkms).then_some(&HOOKS)
+        }
+        "perl" if texts == ["-e", ""] => Some(&NO_PROGRAM),
+        "dbus-uuidgen" if texts == ["--ensure"] => Some(&MACHINE_ID),
+        "glib-compile-schemas"
+        | "update-mime-database"
+        | "update-desktop-database"
+        | "update-icon-caches"
+        | "gtk-update-icon-cache" => context.knowledge.desktop_caches.then_some(&DESKTOP_CACHES),
+        "mkdir" if brings_all(arguments, context) => Some(&EXISTS),
+        "setcap" if has(&["-r"]) => Some(&CAPABILITIES),
+        "sshd" if has(&["-G", "-T"]) => Some(&SEES),
+        "ucf" if !has(&["-p", "--purge"]) && ships_both(&texts, context) => Some(&SHIPPED),
+        "ucf" if !has(&["-p", "--purge"]) => all_places(arguments.last().into_iter(), context),
         "sed" => {
             let changes = texts.iter().any(|text| text.starts_with("-i") || *text == "--in-place");
             if !changes {
@@ -483,11 +281,11 @@ fn judge_words(action: &Action, context: Context<'_>) -> Option<&'static Rule> {
         "ucf" if has(&["-p", "--purge"]) => plain("ucfr"),
         "dpkg-trigger" => {
             let name = texts.iter().rfind(|text| !text.starts_with('-'))?;
-            triggers::judge(name).map(|_| &TRIGGER)
+            triggers::judge(name, context.knowledge).map(|_| &TRIGGER)
         }
         "mkdir" | "touch" | "tee" | "chmod" | "chown" | "chgrp" | "install" | "ln" | "cp" => {
             let skip = usize::from(matches!(name, "chmod" | "chown" | "chgrp"));
-            let operands = arguments.iter().filter(|word| !word.text.starts_with('-')).skip(skip);
+            let operands = operands(name, arguments).into_iter().skip(skip);
             match name {
                 "ln" | "cp" => all_places(operands.last().into_iter(), context),
                 "install" if !has(&["-d", "--directory"]) => {
@@ -500,8 +298,37 @@ fn judge_words(action: &Action, context: Context<'_>) -> Option<&'static Rule> {
     }
 }
 
-fn plain(name: &str) -> Option<&'static Rule> {
-    PLAIN.iter().find(|(names, _)| names.contains(&name)).map(|(_, rule)| rule)
+/// Returns the arguments that are no options and no options' values.
+fn operands<'a>(name: &str, arguments: &'a [Argument]) -> Vec<&'a Argument> {
+    const VALUES: [&str; 6] = ["-m", "-o", "-g", "--mode", "--owner", "--group"];
+    let takes = matches!(name, "mkdir" | "install");
+    let mut found = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        if takes && VALUES.contains(&word.text.as_str()) {
+            rest.next();
+        } else if !word.text.starts_with('-') {
+            found.push(word);
+        }
+    }
+    found
+}
+
+/// Tells whether packages bring a file and what it is copied to.
+fn ships_both(texts: &[&str], context: Context<'_>) -> bool {
+    match texts {
+        [.., from, to] => context.paths.contains(from) && context.paths.contains(to),
+        _ => false,
+    }
+}
+
+/// Tells whether packages bring every directory that `mkdir` names.
+fn brings_all(arguments: &[Argument], context: Context<'_>) -> bool {
+    let found = operands("mkdir", arguments);
+    let brings = |word: &&Argument| {
+        word.as_known().is_some_and(|path| path.starts_with('/') && context.paths.contains(path))
+    };
+    !found.is_empty() && found.iter().all(brings)
 }
 
 /// Tells whether a word can be the name of a file; what is not known can.
@@ -575,6 +402,10 @@ fn diversion(
 ) -> Option<&'static Rule> {
     if texts.contains(&"--remove") {
         return Some(&DIVERSION_OF_NOTHING);
+    }
+    let merged = |text: &&str| text.ends_with(".usr-is-merged");
+    if texts.contains(&"--no-rename") && texts.iter().any(merged) {
+        return Some(&MERGED_USR);
     }
     let mut rest = arguments.iter();
     let mut diverted = None;

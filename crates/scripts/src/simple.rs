@@ -1,5 +1,6 @@
 //! Simple commands: the shell's own, those that run others, and all else.
 
+use crate::action::Redirected;
 use crate::condition;
 use crate::state::State;
 use crate::syntax::{Assignment, Part, Redirect, Word};
@@ -37,43 +38,43 @@ impl Walker<'_> {
         for word in words {
             fields.extend(self.fields(word, &mut state)?);
         }
-        let writes = self.redirects(redirects, &mut state)?;
+        let redirected = self.redirects(redirects, &mut state)?;
         if fields.is_empty() {
-            if !writes.is_empty() {
-                self.act(line, Vec::new(), writes, &state);
+            if !redirected.is_empty() {
+                self.act(line, Vec::new(), redirected, &state);
             }
             return Ok(Some(state.with_status(status)));
         }
-        self.run(fields, writes, line, state, WRAPPERS_MAX)
+        self.run(fields, redirected, line, state, WRAPPERS_MAX)
     }
 
     /// Runs a command whose words are expanded.
     fn run(
         &mut self,
         words: Vec<Argument>,
-        writes: Vec<Argument>,
+        redirected: Redirected,
         line: u32,
         mut state: State,
         wrappers: usize,
     ) -> After {
         let Some(name) = words[0].as_known().map(str::to_owned) else {
-            self.act(line, words, writes, &state);
+            self.act(line, words, redirected, &state);
             return Ok(Some(state.with_status(Truth::Unknown)));
         };
         if let Some(bodies) = self.functions.get(&name).cloned().filter(|b| !b.is_empty()) {
-            if !writes.is_empty() {
-                self.act(line, Vec::new(), writes, &state);
+            if !redirected.is_empty() {
+                self.act(line, Vec::new(), redirected, &state);
             }
             let arguments = words.into_iter().skip(1).map(|word| word.value).collect();
             return self.call(&bodies, arguments, state);
         }
         if let Some(inner) = wrapped(&name, &words).filter(|_| wrappers > 0) {
-            return self.run(inner, writes, line, state, wrappers - 1);
+            return self.run(inner, redirected, line, state, wrappers - 1);
         }
         if let Some(inner) = run_on_files(&name, &words).filter(|_| wrappers > 0) {
-            self.act(line, vec![Argument::known(name)], writes, &state);
+            self.act(line, vec![Argument::known(name)], redirected, &state);
             let after = self.unlikely(Chance::Possible, |walker| {
-                walker.run(inner, Vec::new(), line, state, wrappers - 1)
+                walker.run(inner, Redirected::default(), line, state, wrappers - 1)
             })?;
             return Ok(after.map(|state| state.with_status(Truth::Unknown)));
         }
@@ -81,18 +82,19 @@ impl Walker<'_> {
             (words[0].as_known(), words.get(1).and_then(Argument::as_known), words.get(2))
             && let Some(text) = text.as_known()
         {
-            if !writes.is_empty() {
-                self.act(line, Vec::new(), writes, &state);
+            if !redirected.is_empty() {
+                self.act(line, Vec::new(), redirected, &state);
             }
             self.apart(state.clone(), |walker, state| walker.script(text, line, state))?;
             return Ok(Some(state.with_status(Truth::Unknown)));
         }
-        self.act(line, words.clone(), writes, &state);
+        self.act(line, words.clone(), redirected, &state);
         let known = |at: usize| words.get(at).and_then(Argument::as_known);
         match name.as_str() {
             "exit" => {
                 self.exits += 1;
                 self.leaves += 1;
+                self.ended = crate::state::join(self.ended.take(), Some(state));
                 Ok(None)
             }
             "exec" => Ok(Some(state)),
@@ -127,10 +129,7 @@ impl Walker<'_> {
             },
             "trap" => {
                 if let Some(text) = known(1).filter(|text| !matches!(*text, "-" | "")) {
-                    let later = anything(&state);
-                    self.unlikely(Chance::Possible, |walker| {
-                        walker.apart(later, |walker, state| walker.script(text, line, state))
-                    })?;
+                    self.traps.push((text.to_owned(), line));
                 }
                 Ok(Some(state.with_status(Truth::True)))
             }
@@ -145,6 +144,22 @@ impl Walker<'_> {
                 let status = self.query(&words);
                 Ok(Some(state.with_status(status)))
             }
+        }
+    }
+
+    /// Returns what debconf answers on a first installation without a person: the default, unless a
+    /// script gave another answer.
+    fn answer(&mut self, command: &str, question: Option<&str>) -> Value {
+        if matches!(command, "db_set" | "db_reset" | "db_register" | "db_unregister") {
+            self.answered.insert(question.unwrap_or_default().to_owned());
+        }
+        let changed = |name: &str| self.answered.contains(name) || self.answered.contains("");
+        match question {
+            Some(name) if command == "db_get" && !changed(name) => {
+                let answer = self.situation.answers.get(name);
+                answer.map_or(Value::Unknown, |text| Value::Known(text.clone()))
+            }
+            _ => Value::Unknown,
         }
     }
 
@@ -208,8 +223,10 @@ impl Walker<'_> {
                 }
             }
             name if name.starts_with("db_") => {
-                state.set("RET", Value::Unknown);
-                state.set("ret", Value::Unknown);
+                let question = words.get(1).and_then(Argument::as_known);
+                let answer = self.answer(name, question);
+                state.set("RET", answer.clone());
+                state.set("ret", answer);
             }
             _ => {}
         }
@@ -260,6 +277,7 @@ fn wrapped(name: &str, words: &[Argument]) -> Option<Vec<Argument>> {
             0
         }
         "exec" => rest.first().map(|_| 0)?,
+        "setpriv" => rest.iter().position(|word| word.as_known() == Some("--"))? + 1,
         "env" | "nice" | "ionice" | "chronic" => rest.iter().position(|word| {
             let text = &word.text;
             !text.starts_with('-')

@@ -46,6 +46,8 @@ pub struct Situation<'a> {
     pub script: ScriptKind,
     /// What the packages of the image bring.
     pub paths: &'a Paths,
+    /// Answers to debconf's questions.
+    pub answers: &'a BTreeMap<String, String>,
 }
 
 /// What every system has on which scripts run, be it in the image or not: the shell's and dpkg's

@@ -44,18 +44,28 @@ impl State {
         self
     }
 
+    /// Returns what is known of the last command after either of two ways.
+    pub(crate) fn joined_status(&self, other: &Self) -> Truth {
+        if self.status == other.status { self.status } else { Truth::Unknown }
+    }
+
     /// Returns what holds whichever of two ways a script came.
     pub(crate) fn join(mut self, other: &Self) -> Self {
-        self.variables.retain(|name, value| other.variables.get(name) == Some(value));
+        let others = &other.variables;
+        self.variables.retain(|name, value| match others.get(name).map(|o| value.or(o)) {
+            None | Some(Value::Unknown) => false,
+            Some(joined) => {
+                *value = joined;
+                true
+            }
+        });
         self.arguments = match (self.arguments.take(), &other.arguments) {
             (Some(own), Some(others)) if own.len() == others.len() => {
                 Some(own.iter().zip(others).map(|(a, b)| a.or(b)).collect())
             }
             _ => None,
         };
-        if self.status != other.status {
-            self.status = Truth::Unknown;
-        }
+        self.status = self.joined_status(other);
         self.chance = self.chance.min(other.chance);
         self
     }

@@ -2,12 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::Action;
 use crate::declaration::{Declaration, declarations};
+use crate::files::LOGIN_GROUP;
 use crate::rules::{
     Context, DECLARED_ACCOUNT, DECLARED_ALTERNATIVE, DECLARED_FILE, DECLARED_OWNER,
     MADE_FOR_A_WHILE,
 };
 use crate::verdict::{Rule, Verdict};
-use crate::{Knowledge, Paths, ScriptError, ScriptKind, Situation, rules, triggers, walk};
+use crate::{
+    Knowledge, PathKind, Paths, ScriptError, ScriptKind, Situation, debconf, rules, triggers, walk,
+};
 
 /// One command of a script, or one interest in a trigger, and what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,7 @@ pub struct Survey<'a> {
     paths: &'a Paths,
     scripts: BTreeMap<(String, ScriptKind), Result<Followed, ScriptError>>,
     triggers: BTreeMap<String, String>,
+    answers: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Debug)]
@@ -68,12 +72,26 @@ struct Followed {
 impl<'a> Survey<'a> {
     /// Starts a survey of an image whose packages bring these paths.
     pub fn new(paths: &'a Paths) -> Self {
-        Self { paths, scripts: BTreeMap::new(), triggers: BTreeMap::new() }
+        Self {
+            paths,
+            scripts: BTreeMap::new(),
+            triggers: BTreeMap::new(),
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the questions of a package, before its scripts are followed: without a person debconf
+    /// answers with the default. Questions that the `config` script answers are left out.
+    pub fn questions(&mut self, package: &str, templates: &[u8], config: Option<&[u8]>) {
+        let answers = debconf::answers(templates, config.unwrap_or_default());
+        self.answers.insert(package.to_owned(), answers);
     }
 
     /// Follows a script.
     pub fn script(&mut self, package: &str, script: ScriptKind, text: &[u8]) {
-        let situation = Situation { package, script, paths: self.paths };
+        let none = BTreeMap::new();
+        let answers = self.answers.get(package).unwrap_or(&none);
+        let situation = Situation { package, script, paths: self.paths, answers };
         let followed = follow(text, &situation).map(|actions| {
             let declared = declarations(&actions, self.paths);
             Followed { actions, declared }
@@ -96,7 +114,9 @@ impl<'a> Survey<'a> {
                 let paths = removed.entry(package.clone()).or_default();
                 let last = action.words.len() - usize::from(action.name() == Some("mv"));
                 let files = action.words.get(1..last).unwrap_or_default();
-                files.iter().filter_map(|file| file.as_known()).for_each(|f| paths.insert(f));
+                files.iter().filter_map(|file| file.as_known()).for_each(|f| {
+                    paths.insert(f, PathKind::File);
+                });
             }
         }
         removed
@@ -134,7 +154,7 @@ impl<'a> Survey<'a> {
             report.scripts.insert((package, script.name().to_owned()), findings);
         }
         for (package, text) in self.triggers {
-            let commands = triggers::judge_file(&text).into_iter();
+            let commands = triggers::judge_file(&text, &known).into_iter();
             let commands =
                 commands.map(|(line, command, verdict)| Finding { line, command, verdict });
             let findings = Findings { commands: commands.collect(), error: None };
@@ -169,7 +189,12 @@ impl Followed {
                     Verdict::of(Some(&MADE_FOR_A_WHILE))
                 }
                 Some(first) => Verdict::of(Some(rule_of(first))),
-                None => rules::judge(action, context),
+                None => match rules::judge(action, context) {
+                    Verdict::Unknown if rules::is_taken_away(action, removed) => {
+                        Verdict::of(Some(&MADE_FOR_A_WHILE))
+                    }
+                    verdict => verdict,
+                },
             };
             commands.push(Finding { line: action.line, command: action.to_string(), verdict });
         }
@@ -188,6 +213,7 @@ fn rule_of(declaration: &Declaration) -> &'static Rule {
         Declaration::Directory { .. }
         | Declaration::Copy { .. }
         | Declaration::Link { .. }
+        | Declaration::Text { .. }
         | Declaration::Empty { .. } => &DECLARED_FILE,
     }
 }
@@ -195,7 +221,7 @@ fn rule_of(declaration: &Declaration) -> &'static Rule {
 /// Tells whether the accounts that a declaration needs exist in the image.
 fn has_accounts(declaration: &Declaration, known: &Knowledge) -> bool {
     let has = |names: &BTreeSet<String>, name: &String| {
-        names.contains(name) || name.bytes().all(|b| b.is_ascii_digit())
+        names.contains(name) || name == LOGIN_GROUP || name.bytes().all(|b| b.is_ascii_digit())
     };
     match declaration {
         Declaration::Member { user, group } => {

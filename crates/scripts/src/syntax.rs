@@ -93,6 +93,10 @@ pub(crate) enum Direction {
     In,
     /// To a file.
     Out,
+    /// To the end of a file.
+    Append,
+    /// From a text in the script.
+    Text,
     /// To another descriptor.
     Duplicate,
 }

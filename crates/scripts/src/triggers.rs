@@ -1,24 +1,22 @@
 //! Triggers: what a package wants to hear of (deb-triggers(5)).
 
+use crate::Knowledge;
+use crate::rules::{covered, needless};
 use crate::verdict::{Finisher, Rule, Verdict};
 
-const fn covered(finisher: Finisher, commands: &'static str, reason: &'static str) -> Rule {
-    Rule { commands, finisher: Some(finisher), reason }
-}
-
-const fn needless(commands: &'static str, reason: &'static str) -> Rule {
-    Rule { commands, finisher: None, reason }
-}
-
 /// Triggers by name or path, and why nobody need hear of them.
-static TRIGGERS: [(&[&str], Rule); 10] = [
+static TRIGGERS: [(&[&str], Rule); 11] = [
     (
         &["ldconfig", "/usr/lib32", "/usr/libo32", "/usr/libx32", "libc-upgrade"],
         covered(Finisher::LibraryCache, "`ldconfig`", "the build writes ld.so.cache and its links"),
     ),
     (
-        &["update-initramfs", "update-grub"],
-        covered(Finisher::Kernel, "`update-initramfs`", "the build makes initrd and kernel image"),
+        &["update-initramfs", "update-grub", "/usr/lib/shim", "systemd-boot-signed"],
+        covered(
+            Finisher::Kernel,
+            "`update-initramfs`, /usr/lib/shim, systemd-boot-signed",
+            "the build makes initrd, kernel image and boot partition",
+        ),
     ),
     (
         &["update-ca-certificates", "update-ca-certificates-fresh"],
@@ -83,6 +81,20 @@ static TRIGGERS: [(&[&str], Rule); 10] = [
         ),
     ),
     (
+        &[
+            "/usr/share/glib-2.0/schemas",
+            "/usr/share/mime/packages",
+            "/usr/share/applications",
+            "/usr/share/icons/hicolor",
+            "/usr/share/icons/gnome",
+        ],
+        covered(
+            Finisher::DesktopCaches,
+            "settings schemas, MIME types, desktop entries, icon themes",
+            "the build makes these caches",
+        ),
+    ),
+    (
         &["/usr/lib/python3/dist-packages", "/usr/lib/pypy3/dist-packages"],
         needless("/usr/lib/python3/dist-packages", "images carry no byte code of Python"),
     ),
@@ -101,23 +113,30 @@ pub fn trigger_rules() -> Vec<&'static Rule> {
 }
 
 /// Returns why nobody need hear of a trigger.
-pub(crate) fn judge(name: &str) -> Option<&'static Rule> {
+pub(crate) fn judge(name: &str, knowledge: &Knowledge) -> Option<&'static Rule> {
     let name = name.trim_end_matches('/');
-    TRIGGERS.iter().find(|(names, _)| names.contains(&name)).map(|(_, rule)| rule)
+    let found = TRIGGERS.iter().find(|(names, _)| names.contains(&name)).map(|(_, rule)| rule);
+    let made =
+        |rule: &&Rule| rule.finisher != Some(Finisher::DesktopCaches) || knowledge.desktop_caches;
+    found.filter(made)
 }
 
 /// Judges the lines of a `triggers` file: each is a directive and a name.
 ///
 /// A trigger that a package activates is heard by those who have an interest in it; without any in
 /// the image nothing happens. So only interests are judged.
-pub(crate) fn judge_file(text: &str) -> Vec<(u32, String, Verdict)> {
+pub(crate) fn judge_file(text: &str, knowledge: &Knowledge) -> Vec<(u32, String, Verdict)> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_ascii_whitespace();
         let (Some(directive), Some(name)) = (words.next(), words.next()) else { continue };
         if directive.starts_with("interest") {
-            found.push((number, format!("{directive} {name}"), Verdict::of(judge(name))));
+            found.push((
+                number,
+                format!("{directive} {name}"),
+                Verdict::of(judge(name, knowledge)),
+            ));
         }
     }
     found
@@ -131,7 +150,7 @@ mod tests {
     fn interests_are_judged_and_activations_are_not() {
         let text =
             "# x\ninterest-noawait ldconfig\ninterest /usr/share/x # y\nactivate z\n\ninterest";
-        let names: Vec<_> = judge_file(text)
+        let names: Vec<_> = judge_file(text, &Knowledge::default())
             .into_iter()
             .map(|(line, text, verdict)| (line, text, verdict.name()))
             .collect();

@@ -10,7 +10,7 @@ pub enum Value {
     Known(String),
     /// How it begins.
     Prefix(String),
-    /// The name of a temporary file or directory that the script made.
+    /// The name of a temporary file or directory that the script made, or no name.
     Temporary,
     /// Nothing.
     Unknown,
@@ -54,7 +54,16 @@ impl Value {
 
     /// Returns what holds of both.
     pub(crate) fn or(&self, other: &Self) -> Self {
-        if self == other { self.clone() } else { Self::Unknown }
+        match (self, other) {
+            _ if self == other => self.clone(),
+            // A name that a temporary file gets later: no name is no file.
+            (Self::Temporary, Self::Known(text)) | (Self::Known(text), Self::Temporary)
+                if text.is_empty() =>
+            {
+                Self::Temporary
+            }
+            _ => Self::Unknown,
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Finisher {
     Alternatives,
     /// The bundle of trusted certificates.
     Certificates,
+    /// Caches of desktops: settings schemas, MIME types, icon themes.
+    DesktopCaches,
     /// Files and links of /etc.
     EtcFiles,
     /// The hardware database.
@@ -34,6 +36,7 @@ impl Finisher {
             Self::Accounts => "accounts",
             Self::Alternatives => "alternatives",
             Self::Certificates => "certificates",
+            Self::DesktopCaches => "desktop caches",
             Self::EtcFiles => "files of /etc",
             Self::HardwareDatabase => "hardware database",
             Self::Kernel => "kernel and initrd",

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::action::Action;
+use crate::action::{Action, Redirected};
+use crate::assigned::functions_assign;
+use crate::loops::Loop;
 use crate::made::Made;
 use crate::parser::{parse, parse_nested};
 use crate::pattern::matches;
@@ -24,7 +26,8 @@ pub(crate) fn walk(text: &str, situation: &Situation<'_>) -> Result<Vec<Action>,
     let mut assigned = BTreeSet::new();
     functions_assign(&list, &mut assigned);
     let mut walker = Walker::new(situation, assigned);
-    walker.list(&list, situation.state())?;
+    let end = walker.list(&list, situation.state())?;
+    walker.run_traps(end)?;
     Ok(distinct(walker.actions))
 }
 
@@ -47,13 +50,6 @@ fn distinct(actions: Vec<Action>) -> Vec<Action> {
 /// The state after a command; `None` if nothing comes after it.
 pub(crate) type After = Result<Option<State>, ScriptError>;
 
-/// How a loop was left, or its round.
-#[derive(Debug, Default)]
-pub(crate) struct Loop {
-    pub(crate) broken: Option<State>,
-    pub(crate) continued: Option<State>,
-}
-
 /// Follows one script.
 #[derive(Debug)]
 pub(crate) struct Walker<'a> {
@@ -62,7 +58,13 @@ pub(crate) struct Walker<'a> {
     /// Every body that a name may have.
     pub(crate) functions: BTreeMap<String, Vec<Arc<Command>>>,
     /// Variables that functions assign to.
-    assigned: BTreeSet<String>,
+    pub(crate) assigned: BTreeSet<String>,
+    /// Texts that run when the script ends.
+    pub(crate) traps: Vec<(String, u32)>,
+    /// The states in which the script ended.
+    pub(crate) ended: Option<State>,
+    /// Questions whose answers the script may have changed; the empty one stands for all.
+    pub(crate) answered: BTreeSet<String>,
     /// States in which the running functions returned.
     pub(crate) returns: Vec<Option<State>>,
     /// What left the running loops.
@@ -88,6 +90,9 @@ impl<'a> Walker<'a> {
             actions: Vec::new(),
             functions: BTreeMap::new(),
             assigned,
+            traps: Vec::new(),
+            ended: None,
+            answered: BTreeSet::new(),
             returns: Vec::new(),
             loops: Vec::new(),
             hidden: Vec::new(),
@@ -98,6 +103,18 @@ impl<'a> Walker<'a> {
             steps: 0,
             depth: 0,
         }
+    }
+
+    /// Runs what traps hold, in whatever state the script ended.
+    fn run_traps(&mut self, end: Option<State>) -> Result<(), ScriptError> {
+        let Some(end) = join(end, self.ended.take()) else { return Ok(()) };
+        for (text, line) in std::mem::take(&mut self.traps) {
+            let state = end.clone();
+            self.unlikely(Chance::Possible, |walker| {
+                walker.apart(state, |walker, state| walker.script(&text, line, state))
+            })?;
+        }
+        Ok(())
     }
 
     /// Runs something that is less likely than what leads there.
@@ -165,7 +182,12 @@ impl<'a> Walker<'a> {
         let one = self.unlikely(chance, |walker| then(walker, state.clone()))?;
         let other = self.unlikely(other_chance, |walker| otherwise(walker, state))?;
         Ok(match (one, other) {
-            (Some(one), Some(other)) => Some(one.join(&other)),
+            // What is presumed is known for what follows.
+            (Some(one), Some(other)) => Some(match truth {
+                Truth::Presumed => State { status: one.joined_status(&other), ..one },
+                Truth::Doubted => State { status: one.joined_status(&other), ..other },
+                _ => one.join(&other),
+            }),
             (one, None) => one.map(|one| one.at_most(chance)),
             (None, other) => other.map(|other| other.at_most(other_chance)),
         })
@@ -311,94 +333,6 @@ impl<'a> Walker<'a> {
         Ok(truth)
     }
 
-    fn iterate(
-        &mut self,
-        variable: &str,
-        words: Option<&[Word]>,
-        body: &List,
-        mut state: State,
-    ) -> After {
-        let mut values = Vec::new();
-        for word in words.unwrap_or_default() {
-            values.extend(self.fields(word, &mut state)?);
-        }
-        if words.is_none() {
-            let arguments = state.arguments.clone();
-            let unknown = || vec![Argument::unknown("$@")];
-            let argument = |value: Value| Argument::new(value, "$@");
-            values = arguments.map_or_else(unknown, |all| all.into_iter().map(argument).collect());
-        }
-        if values.iter().all(|value| value.as_known().is_some()) {
-            return self.each(variable, values, body, state);
-        }
-        self.forget(body, &mut state);
-        state.set(variable, Value::Unknown);
-        // A list that starts the same in all its words, as of a pattern, keeps that.
-        if let [one] = values.as_slice() {
-            state.set(variable, one.value.clone());
-        }
-        let skipped = state.clone();
-        let after = self.unlikely(Chance::Possible, |walker| walker.round(body, state))?;
-        Ok(join(after, Some(skipped)))
-    }
-
-    /// Goes through a loop whose words are all known.
-    fn each(&mut self, variable: &str, values: Vec<Argument>, body: &List, state: State) -> After {
-        let (chance, leaves) = (state.chance, self.leaves);
-        let mut state = Some(state);
-        let mut left: Option<State> = None;
-        for value in values {
-            let Some(mut now) = state else { break };
-            now.set(variable, value.value);
-            let before = now.chance;
-            self.loops.push(Loop::default());
-            let after = self.list(body, now)?;
-            let Loop { broken, continued } = self.loops.pop().unwrap_or_default();
-            state = join(after, continued);
-            if let Some(state) =
-                state.as_mut().filter(|_| broken.is_none() && self.leaves == leaves)
-            {
-                state.chance = before;
-            }
-            left = join(left, broken);
-        }
-        let mut after = join(state, left);
-        if let Some(after) = after.as_mut().filter(|_| self.leaves == leaves) {
-            after.chance = chance;
-        }
-        Ok(after)
-    }
-
-    fn repeat(&mut self, condition: &List, until: bool, body: &List, mut state: State) -> After {
-        self.forget(condition, &mut state);
-        self.forget(body, &mut state);
-        let Some(state) = self.list(condition, state)? else { return Ok(None) };
-        let truth = if until { state.status.not() } else { state.status };
-        let skipped = state.clone().with_status(Truth::True);
-        if truth == Truth::False {
-            return Ok(Some(skipped));
-        }
-        let after = self.unlikely(Chance::Possible, |walker| walker.round(body, state))?;
-        Ok(join(after, Some(skipped)))
-    }
-
-    fn round(&mut self, body: &List, state: State) -> After {
-        self.loops.push(Loop::default());
-        let after = self.list(body, state)?;
-        let Loop { broken, continued } = self.loops.pop().unwrap_or_default();
-        Ok(join(join(after, broken), continued))
-    }
-
-    /// Forgets what a loop may change, since it is gone through but once here.
-    fn forget(&self, list: &List, state: &mut State) {
-        let mut assigned = BTreeSet::new();
-        list_assigns(list, &mut assigned);
-        for name in assigned.iter().chain(&self.assigned) {
-            state.set(name, Value::Unknown);
-        }
-        state.arguments = state.arguments.take().filter(|_| !shifts(list));
-    }
-
     /// Calls a function with everything that its name may stand for.
     pub(crate) fn call(
         &mut self,
@@ -446,21 +380,26 @@ impl<'a> Walker<'a> {
         after
     }
 
-    /// Returns the files that redirections write to.
+    /// Returns where redirections lead.
     pub(crate) fn redirects(
         &mut self,
         redirects: &[Redirect],
         state: &mut State,
-    ) -> Result<Vec<Argument>, ScriptError> {
-        let mut writes = Vec::new();
+    ) -> Result<Redirected, ScriptError> {
+        let mut all = Redirected::default();
         for Redirect { direction, target } in redirects {
             let value = self.text(target, state)?;
-            if *direction == Direction::Out {
-                let text = value.known().map_or_else(|| target.source.clone(), str::to_owned);
-                writes.push(Argument::new(value, text));
+            match direction {
+                Direction::Out | Direction::Append => {
+                    let text = value.known().map_or_else(|| target.source.clone(), str::to_owned);
+                    all.appends |= *direction == Direction::Append;
+                    all.writes.push(Argument::new(value, text));
+                }
+                Direction::Text => all.input = Some(value),
+                Direction::In | Direction::Duplicate => {}
             }
         }
-        Ok(writes)
+        Ok(all)
     }
 
     /// Writes down that a command may run.
@@ -468,15 +407,18 @@ impl<'a> Walker<'a> {
         &mut self,
         line: u32,
         words: Vec<Argument>,
-        writes: Vec<Argument>,
+        redirected: Redirected,
         state: &State,
     ) {
+        let Redirected { writes, appends, input } = redirected;
         let mark = |word: Argument| Argument { made: self.made.holds(&word.value), ..word };
         let words: Vec<Argument> = words.into_iter().map(mark).collect();
         let writes: Vec<Argument> = writes.into_iter().map(mark).collect();
-        self.made.add(&words, &writes);
         let chance = self.chance.min(state.chance);
-        self.actions.push(Action { line, words, writes, chance });
+        if chance != Chance::Improbable {
+            self.made.add(&words, &writes);
+        }
+        self.actions.push(Action { line, words, writes, appends, input, chance });
     }
 }
 
@@ -493,83 +435,4 @@ fn asks_for_account(commands: &[Command]) -> bool {
             matches!(what.as_str(), "passwd" | "group" | "/etc/passwd" | "/etc/group")
         });
     asks && last.first().is_some_and(|name| matches!(name.as_str(), "grep" | "egrep"))
-}
-
-/// Collects the variables that functions of a script assign to.
-fn functions_assign(list: &List, assigned: &mut BTreeSet<String>) {
-    each_command(list, &mut |command| {
-        if let Kind::Function { body, .. } = &command.kind {
-            inside(body, &mut |command| {
-                command_assigns(command, assigned);
-                // Functions that functions define are rare: they may change whatever they name.
-                if let Kind::Function { body, .. } = &command.kind {
-                    inside(body, &mut |command| command_assigns(command, assigned));
-                }
-            });
-        }
-    });
-}
-
-/// Collects the variables that a list assigns to, its substitutions aside: those are subshells.
-fn list_assigns(list: &List, assigned: &mut BTreeSet<String>) {
-    each_command(list, &mut |command| command_assigns(command, assigned));
-}
-
-fn command_assigns(command: &Command, assigned: &mut BTreeSet<String>) {
-    const BUILTINS: [&str; 7] =
-        ["declare", "export", "getopts", "local", "read", "readonly", "unset"];
-    match &command.kind {
-        Kind::Simple { assignments, words } => {
-            assigned.extend(assignments.iter().map(|assignment| assignment.name.clone()));
-            let builtin = words.first().is_some_and(|w| BUILTINS.contains(&w.source.as_str()));
-            for word in words.iter().skip(1).filter(|_| builtin) {
-                let name = word.source.split('=').next().unwrap_or_default();
-                assigned.insert(name.to_owned());
-            }
-        }
-        Kind::For { variable, .. } => drop(assigned.insert(variable.clone())),
-        _ => {}
-    }
-}
-
-fn shifts(list: &List) -> bool {
-    let mut found = false;
-    each_command(list, &mut |command| {
-        if let Kind::Simple { words, .. } = &command.kind {
-            found |= words.first().is_some_and(|w| matches!(w.source.as_str(), "shift" | "set"));
-        }
-    });
-    found
-}
-
-/// Visits every command of a list, those inside others too, but not the bodies of functions.
-fn each_command(list: &List, visit: &mut dyn FnMut(&Command)) {
-    for and_or in list {
-        let pipelines = [&and_or.first].into_iter().chain(and_or.rest.iter().map(|(_, p)| p));
-        for command in pipelines.flat_map(|pipeline| &pipeline.commands) {
-            inside(command, visit);
-        }
-    }
-}
-
-/// Visits a command, and those inside it.
-fn inside(command: &Command, visit: &mut dyn FnMut(&Command)) {
-    visit(command);
-    match &command.kind {
-        Kind::Simple { .. } | Kind::Function { .. } | Kind::Arithmetic => {}
-        Kind::Group(list) | Kind::Subshell(list) => each_command(list, visit),
-        Kind::If { arms, otherwise } => {
-            for (condition, body) in arms {
-                each_command(condition, visit);
-                each_command(body, visit);
-            }
-            each_command(otherwise, visit);
-        }
-        Kind::Case { arms, .. } => arms.iter().for_each(|(_, body)| each_command(body, visit)),
-        Kind::For { body, .. } => each_command(body, visit),
-        Kind::While { condition, body, .. } => {
-            each_command(condition, visit);
-            each_command(body, visit);
-        }
-    }
 }

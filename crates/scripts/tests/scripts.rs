@@ -88,7 +88,9 @@ fn covered_and_needless_commands_are_told_from_unknown_ones() {
         ("py3compile -p daemon", ""),
         ("dpkg-maintscript-helper rm_conffile /etc/old 1.0 -- \"$@\"", ""),
         ("echo hello >&2; echo hello > /dev/null 2>&1", ""),
-        ("echo hello > /etc/hello", "echo hello > /etc/hello"),
+        ("echo hello > /etc/hello", ""),
+        ("date > /etc/hello", "date > /etc/hello"),
+        ("if tool; then echo hello > /etc/hello; fi", "tool|echo hello > /etc/hello"),
         ("rm -f /etc/gone /var/lib/gone/*", ""),
         ("rm -f /usr/bin/tool", "rm -f /usr/bin/tool"),
         ("rm -rf \"$nothing\"", "rm -rf \"$nothing\""),
@@ -230,5 +232,38 @@ proptest! {
         survey.script("p", ScriptKind::Preinst, &[b"#!/bin/sh\n", bytes.as_slice()].concat());
         survey.triggers("p", &bytes);
         let _ = survey.finish(&Knowledge::default());
+    }
+}
+
+/// Writes the rules as docs/scripts.md shows them.
+fn tables() -> String {
+    let rows = |rules: Vec<&flagstone_scripts::Rule>| {
+        let row = |rule: &&flagstone_scripts::Rule| {
+            let who = rule.finisher.map_or("needless", flagstone_scripts::Finisher::name);
+            format!("| {} | {who} | {} |\n", rule.commands, rule.reason)
+        };
+        rules.iter().map(row).collect::<String>()
+    };
+    format!(
+        "\n| commands | finisher | reason |\n|---|---|---|\n{}\nInterests in triggers:\n\n\
+         | trigger | finisher | reason |\n|---|---|---|\n{}\n",
+        rows(flagstone_scripts::rules()),
+        rows(flagstone_scripts::trigger_rules())
+    )
+}
+
+/// `FLAGSTONE_BLESS` writes the rules into the documentation.
+#[test]
+fn the_documented_rules_are_the_programs() {
+    const MARKS: [&str; 2] = ["<!-- rules -->\n", "<!-- end of rules -->\n"];
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scripts.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(MARKS[0]).unwrap();
+    let (shown, after) = rest.split_once(MARKS[1]).unwrap();
+    if std::env::var_os("FLAGSTONE_BLESS").is_some() {
+        let text = [before, MARKS[0], &tables(), MARKS[1], after].concat();
+        std::fs::write(&path, text).unwrap();
+    } else {
+        assert_eq!(shown, tables(), "run the test with FLAGSTONE_BLESS=1");
     }
 }

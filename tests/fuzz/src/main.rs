@@ -17,10 +17,11 @@ use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
     FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput, finish, merge,
 };
+use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
-const TARGETS: [(&str, fn(&[u8])); 14] = [
+const TARGETS: [(&str, fn(&[u8])); 15] = [
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
@@ -33,6 +34,7 @@ const TARGETS: [(&str, fn(&[u8])); 14] = [
     ("pe", pe),
     ("recipe", recipe),
     ("release", release),
+    ("script", script),
     ("tar", tar),
     ("system", system),
 ];
@@ -159,6 +161,23 @@ fn release(data: &[u8]) {
     let keyring = KEYRING.get_or_init(Keyring::debian);
     let _ = VerifiedRelease::open(data, keyring, 1_800_000_000);
     let _ = Keyring::parse(data);
+}
+
+/// The input is a preinst, a postinst, a list of triggers and debconf's questions at once.
+fn script(data: &[u8]) {
+    let paths = Paths::from_iter(["usr/bin/a", "etc/a", "var/lib/a"]);
+    let mut survey = Survey::new(&paths);
+    survey.questions("a", data, Some(data));
+    let text = [b"#!/bin/sh\n", data].concat();
+    survey.script("a", ScriptKind::Preinst, &text);
+    survey.script("a", ScriptKind::Postinst, &text);
+    survey.triggers("a", data);
+    let report = survey.finish(&Knowledge::default());
+    for findings in report.scripts.values() {
+        for finding in &findings.commands {
+            assert!(!finding.command.contains('\n'), "{}", finding.command);
+        }
+    }
 }
 
 fn tar(data: &[u8]) {
