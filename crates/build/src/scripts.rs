@@ -215,3 +215,74 @@ fn join(
     let missing = missing.map(|(_, accepted)| accepted.missing()).collect();
     ScriptsReport { scripts, missing, declarations: report.declarations }
 }
+
+#[cfg(test)]
+mod tests {
+    use flagstone_recipe::Reader;
+
+    use super::*;
+
+    /// Reads one recipe from memory.
+    struct Memory(String);
+
+    impl Reader for Memory {
+        fn read(&self, _: &std::path::Path, _: u64) -> std::io::Result<Vec<u8>> {
+            Ok(self.0.clone().into_bytes())
+        }
+    }
+
+    const SCRIPT: &str = "#!/bin/sh\nset -e\nfrobnicate --all\nldconfig\n";
+
+    fn report(recipe: &str) -> ScriptsReport {
+        let text = format!("extends = \"ci\"\n{recipe}");
+        let recipe = Recipe::load("a.toml", &Memory(text)).unwrap_or_else(|e| panic!("{e}"));
+        let paths = Paths::default();
+        let mut survey = Survey::new(&paths);
+        let mut digests = BTreeMap::new();
+        for package in ["aa", "libb++"] {
+            survey.script(package, ScriptKind::Postinst, SCRIPT.as_bytes());
+            let key = (package.to_owned(), "postinst".to_owned());
+            digests.insert(key, Sha256Digest::of(SCRIPT.as_bytes()));
+        }
+        join(survey.finish(&Knowledge::default()), &digests, &recipe)
+    }
+
+    #[test]
+    fn unknown_commands_are_named_until_the_printed_lines_are_in_the_recipe() {
+        let open = report("");
+        let notes = open.notes();
+        assert_eq!(notes.len(), 3);
+        assert_eq!(notes[0], "scripts: aa postinst, not known to be covered: frobnicate --all");
+        let lines = open.lines_to_accept();
+        let digest = Sha256Digest::of(SCRIPT.as_bytes());
+        let expected = format!(
+            "[scripts.aa]\npostinst = \"{digest}\"\n[scripts.\"libb++\"]\npostinst = \"{digest}\""
+        );
+        assert_eq!(lines, expected);
+        assert_eq!(open.accepted().len(), 0);
+
+        let accepted = report(&lines);
+        assert_eq!(accepted.notes(), Vec::<String>::new());
+        assert_eq!(accepted.accepted().len(), 2);
+    }
+
+    #[test]
+    fn a_script_that_changed_since_or_is_gone_is_named_with_its_place_in_the_recipe() {
+        let other = "0".repeat(64);
+        let changed = report(&format!(
+            "[scripts.aa]\npostinst = \"{other}\"\n[scripts.gone]\npreinst = \"{other}\"\n"
+        ));
+        let notes = changed.notes();
+        assert!(notes[0].contains("a.toml:5:11: the preinst of gone"), "{}", notes[0]);
+        assert!(notes[0].contains("found no such script"), "{}", notes[0]);
+        assert!(
+            notes[1].contains("a.toml:3:12: the postinst of aa is not the one"),
+            "{}",
+            notes[1]
+        );
+        let digest = Sha256Digest::of(SCRIPT.as_bytes());
+        assert!(notes[1].contains(&format!("expected {other}, found {digest}")), "{}", notes[1]);
+        assert!(notes[2].ends_with("frobnicate --all"), "{}", notes[2]);
+        assert_eq!(changed.accepted().len(), 0);
+    }
+}
