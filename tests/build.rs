@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+mod selection;
 mod support;
 
 fn sums(out: &Path) -> String {
@@ -48,11 +49,12 @@ fn the_same_lock_gives_the_same_bytes_whoever_builds_it() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(sums(&other.join("elsewhere")), expected);
 
-    as_nobody(&dir, &cache, &expected);
+    as_nobody(&dir, &["ci.lock"], "ci", &cache, &expected);
 }
 
-/// The same without any right: no root, no home, nothing in PATH.
-fn as_nobody(dir: &Path, cache: &str, expected: &str) {
+/// The same without any right: no root, no home, nothing in PATH. The build has some files of `dir`
+/// and these arguments.
+fn as_nobody(dir: &Path, files: &[&str], arguments: &str, cache: &str, expected: &str) {
     let root = run(Command::new("id").arg("-u")).stdout == b"0\n";
     if !root {
         eprintln!("skipped: only root can become nobody; this user built it without root");
@@ -63,18 +65,17 @@ fn as_nobody(dir: &Path, cache: &str, expected: &str) {
         let status = Command::new("chown").args(["-R", "nobody"]).arg(path).status().unwrap();
         assert!(status.success());
     };
-    for (from, to) in
-        [(Path::new(support::FLAGSTONE), "flagstone"), (&dir.join("ci.lock"), "ci.lock")]
-    {
-        fs::copy(from, place.path().join(to)).unwrap();
+    fs::copy(support::FLAGSTONE, place.path().join("flagstone")).unwrap();
+    for file in files {
+        fs::copy(dir.join(file), place.path().join(file)).unwrap();
     }
     let copied = Command::new("cp").args(["-r", cache]).arg(place.path().join("cache")).status();
     assert!(copied.unwrap().success());
     own(place.path());
-    let line = "exec ./flagstone build ci --offline --jobs 2 --cache-dir cache";
+    let line = format!("exec ./flagstone build {arguments} --offline --jobs 2 --cache-dir cache");
     let output = run(Command::new("setpriv")
         .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"])
-        .args(["/usr/bin/env", "-i", "PATH=", "/bin/sh", "-c", line])
+        .args(["/usr/bin/env", "-i", "PATH=", "/bin/sh", "-c", &line])
         .current_dir(place.path()));
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(sums(&place.path().join("out")), expected);
@@ -162,6 +163,103 @@ fn mistakes_get_one_clear_message_and_leave_nothing_behind() {
     }
     assert!(!dir.join("out").exists(), "a mistake made an output folder");
     assert!(!dir.join("ci.lock").exists(), "a mistake made a lock");
+}
+
+/// A recipe whose command makes, changes and removes files.
+const COMMANDS: &str = r#"
+extends = "ci"
+
+[run.greeting]
+script = """
+echo hello > /etc/greeting
+ln -s greeting /etc/greeting-link
+echo more >> /etc/issue
+rm /etc/issue.net
+echo state > /var/lib/state
+"""
+
+[owners."/etc/greeting"]
+group = "adm"
+mode = "0640"
+"#;
+
+#[test]
+#[ignore = "fetches packages"]
+fn commands_of_a_recipe_run_where_they_are_allowed_and_the_manifest_says_so() {
+    let dir = support::scratch("build-commands");
+    fs::write(dir.join("site.toml"), COMMANDS).unwrap();
+    let flagstone = |arguments: &[&str]| {
+        let output = run(Command::new(support::FLAGSTONE).args(arguments).current_dir(&dir));
+        (output.status.code(), said(&output))
+    };
+    let (code, text) = flagstone(&["build", "site.toml"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("greeting, at site.toml:4") && text.contains("--allow-run"), "{text}");
+    let (code, text) = flagstone(&["build", "site.toml", "--arch", "arm64", "--allow-run"]);
+    if std::env::consts::ARCH == "x86_64" {
+        assert_eq!(code, Some(1));
+        assert!(text.contains("the image is for arm64, this machine is x86_64"), "{text}");
+    }
+    assert!(!dir.join("out").exists() && !dir.join("site.lock").exists());
+
+    let (code, text) = flagstone(&["build", "site.toml", "--allow-run"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("greeting ran in the tree; paths added: 3, changed: 1, removed: 1"));
+    assert!(text.contains("not hermetic: commands ran in the tree: greeting"), "{text}");
+    let manifest = manifest(&dir.join("out"));
+    assert_eq!(manifest["hermetic"], false);
+    let command = &manifest["commands"][0];
+    assert_eq!(command["name"], "greeting");
+    let added = ["/etc/greeting", "/etc/greeting-link", "/var/lib/state"];
+    assert_eq!(command["added"], serde_json::json!(added));
+    assert_eq!(command["changed"], serde_json::json!(["/etc/issue"]));
+    assert_eq!(command["removed"], serde_json::json!(["/etc/issue.net"]));
+    let image = support::artifact(&dir.join("out"), ".usr.erofs");
+    let path = "--path=/share/flagstone/etc/greeting";
+    let shown = run(Command::new("dump.erofs").arg(path).arg(&image));
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("Uid: 0   Gid: 4  Access: 0640"), "{shown}");
+
+    let cache = Command::new("sh").args(["-c", "echo ${XDG_CACHE_HOME:-$HOME/.cache}"]).output();
+    let cache = String::from_utf8(cache.unwrap().stdout).unwrap().trim().to_owned() + "/flagstone";
+    let expected = sums(&dir.join("out"));
+    let files = ["site.toml", "site.lock"];
+    as_nobody(&dir, &files, "./site.toml --allow-run", &cache, &expected);
+}
+
+#[test]
+#[ignore = "fetches packages"]
+fn a_command_that_changes_nothing_leaves_the_bytes_as_they_are_and_one_that_fails_leaves_nothing() {
+    let dir = support::scratch("build-commands-end");
+    support::build("ci", &dir);
+    let plain = manifest(&dir.join("out"));
+    assert_eq!((&plain["hermetic"], plain.get("commands")), (&true.into(), None));
+    for (name, command, expected) in [("same", "true", 0), ("bad", "echo no such font; exit 3", 1)]
+    {
+        let text = format!("extends = \"ci\"\n[run.fonts]\nscript = \"{command}\"\n");
+        fs::write(dir.join(name).with_extension("toml"), text).unwrap();
+        fs::copy(dir.join("ci.lock"), dir.join(name).with_extension("lock")).unwrap();
+        let recipe = format!("{name}.toml");
+        let output = run(Command::new(support::FLAGSTONE)
+            .args(["build", &recipe, "--allow-run", "--out", name])
+            .current_dir(&dir));
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(expected), "{text}");
+        if expected == 0 {
+            let built = manifest(&dir.join(name));
+            assert_eq!(built["root_hash"], plain["root_hash"]);
+            assert_eq!(built["hermetic"], false);
+        } else {
+            assert!(text.contains("fonts (bad.toml:2) ended with exit status 3"), "{text}");
+            assert!(text.contains("no such font"), "{text}");
+            assert_eq!(fs::read_dir(dir.join(name)).unwrap().count(), 0);
+        }
+    }
+}
+
+fn manifest(out: &Path) -> serde_json::Value {
+    let text = fs::read(support::artifact(out, ".manifest.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub use architecture::Architecture;
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use image_name::{ImageId, ImageName, ImageVersion};
 pub use io::{DigestReader, DigestWriter};
-pub use manifest::{ArtifactRecord, Manifest, PackageRecord};
+pub use manifest::{ArtifactRecord, CommandRecord, Manifest, PackageRecord};
 
 /// Why a text is not the word it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

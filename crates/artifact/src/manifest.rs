@@ -22,10 +22,31 @@ pub struct Manifest {
     pub source_date: i64,
     /// The dm-verity root hash of the usr image.
     pub root_hash: Sha256Digest,
+    /// Whether recipe and lock alone decide the bytes: no command ran in the tree.
+    pub hermetic: bool,
+    /// The commands that ran, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandRecord>,
     /// Every artefact by file name.
     pub artifacts: BTreeMap<String, ArtifactRecord>,
     /// Every package by name.
     pub packages: BTreeMap<String, PackageRecord>,
+}
+
+/// One command that ran inside the tree, and what it did to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandRecord {
+    /// Its name in the recipe.
+    pub name: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Paths that it made.
+    pub added: Vec<String>,
+    /// Paths that it changed.
+    pub changed: Vec<String>,
+    /// Paths that it removed, with all that was below.
+    pub removed: Vec<String>,
 }
 
 /// Size and digest of one artefact.

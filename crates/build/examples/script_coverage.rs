@@ -16,11 +16,11 @@ use bytes::Bytes;
 use flagstone_artifact::Architecture;
 use flagstone_debian::{
     Archive, ArchiveRequest, Candidate, Deb, Keyring, MaintainerScript, Mirrors, Suite,
-    read_sources,
+    SuiteRequest, read_sources,
 };
 use flagstone_fetch::{AnyTransport, Cache, Fetcher, HttpTransport, Request};
 use flagstone_rootfs::script_knowledge;
-use flagstone_scripts::{PathKind, Paths, Report, ScriptKind, Survey, Verdict};
+use flagstone_scripts::{Knowledge, PathKind, Paths, Report, ScriptKind, Survey, Verdict};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 const META: Metadata = Metadata::root(0o755, Mtime::from_seconds(0));
@@ -56,14 +56,18 @@ fn packages<'n>(
     count: usize,
 ) -> Result<Vec<Request>> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let suite = Suite::new("trixie").context("the name of a suite")?;
     let archive = Archive::load(
         fetcher,
         &ArchiveRequest {
             mirrors,
-            suites: &[Suite::new("trixie").context("the name of a suite")?],
-            components: &["main".to_owned()],
+            suites: &[SuiteRequest {
+                archive: suite.archive(),
+                suite,
+                components: &["main".to_owned()],
+                keyring: &Keyring::debian(),
+            }],
             architecture: Architecture::X86_64,
-            keyring: &Keyring::debian(),
             now,
         },
         &(),
@@ -114,7 +118,9 @@ fn survey(fetcher: &Fetcher, debs: &[Request]) -> Result<Report> {
             survey.triggers(package, text);
         }
     }
-    Ok(survey.finish(&script_knowledge(&tree)?))
+    // The build makes them, besides the finishers.
+    let known = Knowledge { desktop_caches: true, ..script_knowledge(&tree)? };
+    Ok(survey.finish(&known))
 }
 
 /// Adds a package's paths; the tree gets what the finishers' knowledge is read from.

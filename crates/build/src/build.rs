@@ -7,11 +7,12 @@ use flagstone_fetch::Cache;
 use flagstone_recipe::{Lock, PackageName, Recipe};
 use flagstone_tree::Mtime;
 
+use crate::indices::ToolVersions;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::{
-    BuildError, Progress, Stage, boot_files, disk_image, manifest, packages, scripts, system,
-    usr_image,
+    BuildError, Progress, Stage, boot_files, commands, disk_image, manifest, packages, scripts,
+    system, usr_image,
 };
 
 /// What is built, and where to.
@@ -27,6 +28,9 @@ pub struct BuildRequest<'a> {
     pub out: &'a Path,
     /// What to do about artefacts that are there.
     pub existing: Existing,
+    /// Allows the recipe's commands: a program that can enter a sandbox
+    /// ([`flagstone_sandbox::ENTRY`]). Without it, recipes with commands are refused.
+    pub commands: Option<&'a Path>,
     /// The number of threads.
     pub jobs: NonZeroUsize,
 }
@@ -42,9 +46,11 @@ impl BuildRequest<'_> {
     /// Checks what can be checked before anything is fetched or written.
     ///
     /// # Errors
-    /// [`BuildError::Stale`], [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
+    /// [`BuildError::CommandsRefused`], [`BuildError::ForeignCommands`], [`BuildError::Stale`],
+    /// [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
     /// cannot be written to.
     pub fn check(&self) -> Result<(), BuildError> {
+        commands::check_commands(self.recipe, self.commands)?;
         self.lock.check(self.recipe).map_err(BuildError::Stale)?;
         Output::open(self.out, &Names::new(&self.recipe.image), self.existing).map(drop)
     }
@@ -52,7 +58,7 @@ impl BuildRequest<'_> {
 
 /// Builds all artefacts of a recipe: either all of them get their names, or none.
 ///
-/// The bytes depend on recipe and lock alone.
+/// The bytes depend on recipe and lock alone, unless the recipe has commands: the manifest says so.
 ///
 /// # Errors
 /// [`BuildError`]; the folder is then as it was.
@@ -65,6 +71,7 @@ pub fn build(request: &BuildRequest<'_>, progress: &dyn Progress) -> Result<Buil
 
 fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built, BuildError> {
     let BuildRequest { recipe, lock, cache, .. } = *request;
+    commands::check_commands(recipe, request.commands)?;
     lock.check(recipe).map_err(BuildError::Stale)?;
     let names = Names::new(&recipe.image);
     let output = Output::open(request.out, &names, request.existing)?;
@@ -80,8 +87,14 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let scripts = scripts::survey(&merged, recipe, &controls)?;
     scripts.notes().iter().for_each(|note| progress.0.note(note));
     let declarations = scripts.declarations;
-    let mut system =
-        system::finish_system(merged, recipe, declarations, &tools(lock), date, progress.0)?;
+    let run = |tree: &mut _| match request.commands {
+        Some(entry) if !recipe.run.is_empty() => {
+            commands::run(tree, recipe, entry, &output, date, progress.0)
+        }
+        _ => Ok(Vec::new()),
+    };
+    let (mut system, commands) =
+        system::finish_system(merged, recipe, declarations, &tools(lock), date, run, progress.0)?;
     let software = Software::new(&system.tree, recipe, lock, &controls);
     software.install(&mut system.tree, date)?;
     output.write(&names.spdx(), software.spdx.as_bytes())?;
@@ -113,19 +126,21 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let source_date = date.seconds;
     disk_image::write(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
     progress.0.stage(Stage::Digest);
-    let manifest = manifest::write_manifest(recipe, lock, usr.root_hash, &names, &output)?;
+    let manifest =
+        manifest::write_manifest(recipe, lock, usr.root_hash, commands, &names, &output)?;
     output.publish(&names)?;
     Ok(Built { manifest })
 }
 
 /// Returns the versions that indices carry, as the packages' own tools would write them.
-fn tools(lock: &Lock) -> system::ToolVersions {
+fn tools(lock: &Lock) -> ToolVersions {
     let version = |name: &str| {
         let name = name.parse().ok();
         let package = name.and_then(|name: PackageName| lock.packages.get(&name));
         package.map(|package| package.version.to_string()).unwrap_or_default()
     };
-    system::ToolVersions { libc_bin: version("libc-bin"), udev: version("udev") }
+    let caches = flagstone_caches::ToolVersions { shared_mime_info: version("shared-mime-info") };
+    ToolVersions { libc_bin: version("libc-bin"), udev: version("udev"), caches }
 }
 
 /// Lets worker threads report; every [`Progress`] is `Sync`.

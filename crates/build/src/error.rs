@@ -2,14 +2,19 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use flagstone_artifact::Architecture;
 use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
-use flagstone_debian::{ArchiveError, DebError, GrammarError, ResolveError};
+use flagstone_caches::CacheError;
+use flagstone_debian::{
+    ArchiveError, ControlError, DebError, GrammarError, ResolveError, SignatureError,
+};
 use flagstone_disk::{DiskError, FatError};
 use flagstone_fetch::FetchError;
 use flagstone_image::{ErofsError, VerityError};
 use flagstone_index::IndexError;
 use flagstone_recipe::StaleLock;
 use flagstone_rootfs::RootfsError;
+use flagstone_sandbox::SandboxError;
 use flagstone_tree::TreeError;
 
 /// Why a lock could not be made, or an image not be built.
@@ -49,6 +54,30 @@ pub enum BuildError {
         #[source]
         source: Box<DebError>,
     },
+    /// The keys of a repository cannot be read.
+    #[error("failed to read the keys in {}", path.display())]
+    RepositoryKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<SignatureError>,
+    },
+    /// A package beside the recipe cannot be offered.
+    #[error("failed to use the package in {}", path.display())]
+    LocalDeb {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ControlError>,
+    },
+    /// Two files beside the recipe hold the same package.
+    #[error("{} holds a package that another file of `debs` holds too", path.display())]
+    LocalDebTwice {
+        /// The second file.
+        path: PathBuf,
+    },
     /// A package's relations are malformed.
     #[error("failed to read the field Replaces of the package {package}")]
     Relation {
@@ -75,9 +104,15 @@ pub enum BuildError {
     /// An index over the tree cannot be made.
     #[error("failed to index the root file system")]
     Index(#[source] IndexError),
+    /// A cache of desktop data cannot be made.
+    #[error("failed to make the caches of desktop data")]
+    Cache(#[source] CacheError),
     /// No package brings a kernel.
     #[error("the image has no kernel: none of its packages brings boot/vmlinuz-*")]
     NoKernel,
+    /// The kernel lacks a module that is to be loaded at boot.
+    #[error("the recipe loads a module at boot that cannot be loaded")]
+    BootModule(#[source] IndexError),
     /// No package brings the boot loader.
     #[error("the image has no boot loader: no package brings {path}")]
     NoLoader {
@@ -87,6 +122,39 @@ pub enum BuildError {
         #[source]
         source: TreeError,
     },
+    /// The recipe has commands, and nobody allowed them.
+    #[error(
+        "the recipe runs commands inside the tree, which is not allowed: {command}, at {place}"
+    )]
+    CommandsRefused {
+        /// The first of them.
+        command: String,
+        /// Where the recipe has it.
+        place: String,
+    },
+    /// The recipe has commands, and the image is for another processor.
+    #[error("the command {command} cannot run: the image is for {image}, this machine is {host}")]
+    ForeignCommands {
+        /// The first of them.
+        command: String,
+        /// The image's architecture.
+        image: Architecture,
+        /// This machine's processor.
+        host: String,
+    },
+    /// The program of a command is not in the image.
+    #[error("the command {command}, at {place}, is {program}, which is not in the image")]
+    NoProgram {
+        /// The command's name.
+        command: String,
+        /// The program.
+        program: String,
+        /// Where the recipe has it.
+        place: String,
+    },
+    /// A command of the recipe failed.
+    #[error("failed to run the recipe's commands")]
+    Command(#[source] Box<SandboxError>),
     /// The initrd cannot be assembled.
     #[error("failed to assemble the initrd")]
     Initrd(#[source] InitrdError),
@@ -153,11 +221,25 @@ impl BuildError {
             Self::Stale(source) => source.hint(),
             Self::Rootfs(source) => source.hint(),
             Self::Initrd(source) => source.hint(),
-            Self::Index(source) => source.hint(),
+            Self::Index(source) | Self::BootModule(source) => source.hint(),
             Self::Disk(source) => source.hint(),
+            Self::RepositoryKey { source, .. } => source.hint(),
+            Self::LocalDebTwice { .. } => Some("take one of them out of `debs`".to_owned()),
             Self::NoKernel => {
                 Some("name a kernel's package under [kernel] in the recipe".to_owned())
             }
+            Self::CommandsRefused { .. } => Some(
+                "`flagstone build --allow-run` runs them; what it builds then depends on more than \
+                 recipe and lock"
+                    .to_owned(),
+            ),
+            Self::ForeignCommands { .. } => {
+                Some("build on a machine of that kind, or do without commands".to_owned())
+            }
+            Self::NoProgram { .. } => {
+                Some("add the package that ships it, or correct the path".to_owned())
+            }
+            Self::Command(source) => source.hint(),
             Self::NoLoader { .. } => {
                 Some("add systemd-boot-efi to the recipe's packages".to_owned())
             }

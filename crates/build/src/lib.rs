@@ -9,27 +9,36 @@
 //! the type that the step before gives, which is why none can come too early.
 //!
 //! The crate knows every stage and the order they come in. It must not know terminals or arguments:
-//! it prints nothing, and a [`Progress`] hears what happens. It reads no clock and no environment.
+//! it prints nothing, and a [`Progress`] hears what happens. It reads no clock and no environment, and
+//! starts no program, unless a recipe has commands and [`BuildRequest::commands`] allows them.
 
 mod boot_files;
 mod build;
+mod commands;
 mod disk_image;
 mod error;
+mod indices;
+mod local_debs;
 mod lock;
+mod lookup;
 mod manifest;
 mod output;
 mod packages;
 mod progress;
 mod release;
 mod scripts;
+mod settings;
 mod software;
 mod sparse_digest;
 mod system;
 mod usr_image;
+mod word;
 
 pub use build::{BuildRequest, Built, build};
+pub use commands::check_commands;
 pub use error::BuildError;
 pub use lock::{LockRequest, Moves, make_lock};
+pub use lookup::{Absence, Wanted, why_not};
 pub use output::{Existing, Names};
 pub use packages::{fetch_packages, missing_packages};
 pub use progress::{Progress, Stage};

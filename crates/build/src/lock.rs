@@ -1,16 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagstone_debian::{
-    Archive, ArchiveKind, ArchiveRequest, Candidate, Keyring, Mirrors, ReleaseRecord, Request,
-    Solution, Suite, resolve,
+    Archive, ArchiveRequest, Candidate, Keyring, Mirrors, Pin, ReleaseRecord, Request, Solution,
+    Suite, SuiteRequest, Universe, resolve,
 };
 use flagstone_fetch::Fetcher;
 use flagstone_recipe::{
-    Archive as LockedArchive, Lock, LockedPackage, LockedSuite, PackageName, Recipe, SuiteName,
-    Timestamp,
+    Archive as LockedArchive, Component, Lock, LockedPackage, LockedSuite, PackageName, Recipe,
+    SuiteName, Timestamp,
 };
 
-use crate::{BuildError, Progress, Stage};
+use crate::word::{archive, archive_id, word};
+use crate::{BuildError, Progress, Stage, local_debs};
 
 /// Which locked packages may move to another version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +50,12 @@ pub fn make_lock(
     request: &LockRequest<'_>,
     progress: &dyn Progress,
 ) -> Result<Lock, BuildError> {
-    progress.stage(Stage::Index);
     let archive = load_archive(fetcher, request, progress)?;
     progress.stage(Stage::Resolve);
-    let wanted = wanted(request)?;
+    let wanted = wanted(request, &archive.universe)?;
     let solution =
         resolve(&archive.universe, &wanted).map_err(|e| BuildError::Resolve(Box::new(e)))?;
+    local_debs::keep(fetcher.cache(), request.recipe)?;
     let suites = suites(&archive.releases)?;
     let date = suites.values().map(|suite| suite.date).max().ok_or(BuildError::NoSuites)?;
     Ok(Lock {
@@ -67,37 +68,79 @@ pub fn make_lock(
     })
 }
 
-fn load_archive(
+/// Loads what all archives of a recipe offer, and the packages in files beside it.
+pub(crate) fn load_archive(
     fetcher: &Fetcher,
     request: &LockRequest<'_>,
     progress: &dyn Progress,
 ) -> Result<Archive, BuildError> {
-    let source = &request.recipe.source;
-    let mut suites = Vec::new();
-    for suite in &source.suites {
-        let name = suite.name.as_str();
-        suites.push(Suite::new(name).ok_or_else(|| BuildError::Word(name.to_owned()))?);
+    progress.stage(Stage::Index);
+    let recipe = request.recipe;
+    let names = |components: &[Component]| -> Vec<String> {
+        components.iter().map(ToString::to_string).collect()
+    };
+    let own = names(&recipe.source.components);
+    let mut others = Vec::new();
+    for (name, repository) in &recipe.selection.repositories {
+        let keyring = Keyring::parse(&repository.key.content).map_err(|source| {
+            let path = repository.key.path.clone();
+            BuildError::RepositoryKey { path, source: Box::new(source) }
+        })?;
+        others.push((name, repository, names(&repository.components), keyring));
     }
     // Of equal versions the first suite's is taken, and the release itself is kept longest.
-    let components: Vec<String> = source.components.iter().map(ToString::to_string).collect();
+    let mut suites = Vec::new();
+    for suite in &recipe.source.suites {
+        let (archive, suite) = (archive_id(&suite.archive)?, suite_name(&suite.name)?);
+        suites.push(SuiteRequest { archive, suite, components: &own, keyring: request.keyring });
+    }
+    for (name, repository, components, keyring) in &others {
+        let archive = archive_id(&LockedArchive::Repository((*name).clone()))?;
+        let suite = suite_name(&repository.suite)?;
+        suites.push(SuiteRequest { archive, suite, components, keyring });
+    }
     let load = ArchiveRequest {
         mirrors: request.mirrors,
         suites: &suites,
-        components: &components,
-        architecture: request.recipe.image.architecture,
-        keyring: request.keyring,
+        architecture: recipe.image.architecture,
         now: request.now,
     };
-    Archive::load(fetcher, &load, progress).map_err(|e| BuildError::Archive(Box::new(e)))
+    let mut archive =
+        Archive::load(fetcher, &load, progress).map_err(|e| BuildError::Archive(Box::new(e)))?;
+    local_debs::offer(&mut archive.universe, recipe)?;
+    Ok(archive)
 }
 
-fn wanted(request: &LockRequest<'_>) -> Result<Request, BuildError> {
-    let mut wanted = Request::default();
+fn suite_name(name: &SuiteName) -> Result<Suite, BuildError> {
+    Suite::new(name.as_str()).ok_or_else(|| BuildError::Word(name.to_string()))
+}
+
+/// Turns a recipe, and the lock that was there, into what the resolver is asked for.
+pub(crate) fn wanted(
+    request: &LockRequest<'_>,
+    universe: &Universe,
+) -> Result<Request, BuildError> {
+    let selection = &request.recipe.selection;
+    let mut wanted = Request { recommends: selection.recommends, ..Request::default() };
     for name in request.recipe.requested() {
         wanted.packages.push(word(name.as_str())?);
     }
+    for name in universe.local_names() {
+        let name = word(name)?;
+        if !wanted.packages.contains(&name) {
+            wanted.packages.push(name);
+        }
+    }
     for name in &request.recipe.exclude {
         wanted.excluded.insert(word(name.as_str())?);
+    }
+    for (name, pin) in &selection.pins {
+        let pin = Pin {
+            version: pin.version.as_ref().map(|version| word(version.as_str())).transpose()?,
+            suite: pin.suite.as_ref().map(ToString::to_string),
+            repository: pin.repository.as_ref().map(|name| word(name.as_str())).transpose()?,
+        };
+        wanted.pins.insert(word(name.as_str())?, pin);
     }
     if let Some(old) = request.old {
         for (name, package) in &old.packages {
@@ -114,16 +157,17 @@ fn wanted(request: &LockRequest<'_>) -> Result<Request, BuildError> {
     Ok(wanted)
 }
 
-fn suites(releases: &[ReleaseRecord]) -> Result<BTreeMap<SuiteName, LockedSuite>, BuildError> {
+fn suites(
+    releases: &[ReleaseRecord],
+) -> Result<BTreeMap<(LockedArchive, SuiteName), LockedSuite>, BuildError> {
     let mut suites = BTreeMap::new();
     for release in releases {
         let suite = LockedSuite {
-            archive: archive(release.suite.archive()),
             release: release.sha256,
             date: moment(release.date)?,
             valid_until: release.valid_until.map(moment).transpose()?,
         };
-        suites.insert(word(release.suite.as_str())?, suite);
+        suites.insert((archive(&release.archive)?, word(release.suite.as_str())?), suite);
     }
     Ok(suites)
 }
@@ -138,7 +182,7 @@ fn packages(
         let package = LockedPackage {
             version: word(candidate.version())?,
             architecture: word(candidate.architecture())?,
-            archive: archive(candidate.archive()),
+            archive: archive(candidate.archive())?,
             path: word(candidate.filename())?,
             size: candidate.size(),
             sha256: candidate.sha256(),
@@ -149,18 +193,6 @@ fn packages(
     Ok(packages)
 }
 
-fn archive(kind: ArchiveKind) -> LockedArchive {
-    match kind {
-        ArchiveKind::Main => LockedArchive::Main,
-        ArchiveKind::Security => LockedArchive::Security,
-    }
-}
-
 fn moment(seconds: i64) -> Result<Timestamp, BuildError> {
     Timestamp::from_unix_seconds(seconds).ok_or_else(|| BuildError::Word(seconds.to_string()))
-}
-
-/// Turns one crate's word into another's; both grammars are Debian's.
-fn word<T: std::str::FromStr>(text: &str) -> Result<T, BuildError> {
-    text.parse().map_err(|_| BuildError::Word(text.to_owned()))
 }

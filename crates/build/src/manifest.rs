@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use flagstone_artifact::{ArtifactRecord, Manifest, PackageRecord, Sha256Digest};
+use flagstone_artifact::{ArtifactRecord, CommandRecord, Manifest, PackageRecord, Sha256Digest};
 use flagstone_recipe::{Lock, Recipe};
 use rayon::prelude::*;
 
@@ -17,6 +17,7 @@ pub(crate) fn write_manifest(
     recipe: &Recipe,
     lock: &Lock,
     root_hash: Sha256Digest,
+    commands: Vec<CommandRecord>,
     names: &Names,
     output: &Output,
 ) -> Result<Manifest, BuildError> {
@@ -34,6 +35,8 @@ pub(crate) fn write_manifest(
         architecture: recipe.image.architecture,
         source_date: lock.date.unix_seconds(),
         root_hash,
+        hermetic: commands.is_empty(),
+        commands,
         artifacts,
         packages: packages(lock),
     };

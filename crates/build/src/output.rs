@@ -161,13 +161,13 @@ impl Output {
     }
 }
 
-/// Removes the hidden folders of builds that were killed.
+/// Removes the hidden folders of builds that were killed, with what their commands may have left.
 fn remove_leftovers(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let hidden = entry.file_name().to_string_lossy().starts_with(STAGING_PREFIX);
         if hidden && entry.file_type()?.is_dir() && lock_folder(&entry.path()).is_ok() {
-            fs::remove_dir_all(entry.path())?;
+            flagstone_sandbox::remove_tree(&entry.path())?;
         }
     }
     Ok(())

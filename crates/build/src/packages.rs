@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
-use flagstone_debian::{ArchiveKind, Control, Deb, DebVersion, Mirrors, Relation};
+use flagstone_debian::{Control, Deb, DebVersion, Mirrors, Relation};
 use flagstone_fetch::{Cache, Fetcher, Request};
-use flagstone_recipe::{Archive, Lock, LockedPackage, PackageName};
+use flagstone_recipe::{Archive, Lock, LockedPackage, PackageName, Recipe};
 use flagstone_rootfs::{PackageArchive, Replaces};
 use rayon::prelude::*;
 
-use crate::{BuildError, Progress, Stage};
+use crate::word::archive_id;
+use crate::{BuildError, Progress, Stage, local_debs};
 
 /// The content of all packages of a lock.
 #[derive(Debug)]
@@ -32,26 +33,27 @@ pub fn missing_packages(cache: &Cache, lock: &Lock) -> (usize, u64) {
     missing.fold((0, 0), |(count, bytes), package| (count + 1, bytes + package.size))
 }
 
-/// Brings every package of a lock into the cache.
+/// Brings every package of a lock into the cache: those of archives, and those beside the recipe.
 ///
 /// # Errors
 /// [`BuildError::Fetch`] for the first that cannot be had as it was locked.
 pub fn fetch_packages(
     fetcher: &Fetcher,
     mirrors: &Mirrors,
+    recipe: &Recipe,
     lock: &Lock,
     jobs: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<(), BuildError> {
     progress.stage(Stage::Fetch);
+    local_debs::keep(fetcher.cache(), recipe)?;
     let mut requests = Vec::with_capacity(lock.packages.len());
     for (name, package) in &lock.packages {
-        let kind = match package.archive {
-            Archive::Main => ArchiveKind::Main,
-            Archive::Security => ArchiveKind::Security,
-        };
+        if package.archive == Archive::Local {
+            continue;
+        }
         let urls = mirrors
-            .locate(kind, package.path.as_str())
+            .locate(&archive_id(&package.archive)?, package.path.as_str())
             .map_err(|e| BuildError::Fetch(Box::new(e)))?;
         requests.push(Request {
             name: format!("{name} {}", package.version),

@@ -17,6 +17,8 @@ pub enum Stage {
     Merge,
     /// Doing what maintainer scripts would have done.
     Finish,
+    /// Running the recipe's commands inside the tree.
+    Run,
     /// Writing /usr and its hash tree, and the initrd beside it.
     Image,
     /// Making the kernel image.
@@ -37,6 +39,7 @@ impl fmt::Display for Stage {
             Self::Unpack => "unpacking packages",
             Self::Merge => "merging packages",
             Self::Finish => "finishing the system",
+            Self::Run => "running the recipe's commands",
             Self::Image => "writing /usr, its hash tree and the initrd",
             Self::Uki => "making the kernel image",
             Self::Disk => "writing the disk",

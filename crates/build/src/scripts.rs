@@ -183,6 +183,8 @@ pub(crate) fn survey(
 fn knowledge(tree: &Tree, recipe: &Recipe) -> Result<Knowledge, BuildError> {
     let known = script_knowledge(tree);
     let mut known = known.map_err(|source| BuildError::Rootfs(Box::new(source)))?;
+    // The caches of desktops are made beside the indices.
+    known.desktop_caches = true;
     known.users.extend(recipe.users.keys().map(ToString::to_string));
     known.groups.extend(recipe.users.keys().chain(recipe.groups.keys()).map(ToString::to_string));
     recipe.files.keys().for_each(|path| known.files.insert(path.as_str(), PathKind::File));

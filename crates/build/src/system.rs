@@ -1,17 +1,18 @@
-use flagstone_artifact::Architecture;
+use flagstone_artifact::CommandRecord;
 use flagstone_boot::OsRelease;
-use flagstone_index::{ElfMachine, Hwdb, KernelModules, LdSoCache, LibraryDirs};
+use flagstone_index::KernelModules;
 use flagstone_recipe::Recipe;
 use flagstone_rootfs::{
     EtcInput, FinishInput, Glob, GroupSpec, Kernel, MergeInput, Note, OwnFile, OwnKind, PruneList,
-    RootfsError, Split, UnitsInput, UserSpec, UsersInput, finish, merge, split,
+    RootfsError, Split, UnitsInput, UserSpec, UsersInput, finish, merge, set_owners, split,
 };
 use flagstone_scripts::Declaration;
-use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+use flagstone_tree::{Mtime, Tree};
 
+use crate::indices::{Indices, ToolVersions};
 use crate::packages::Unpacked;
 use crate::release::os_release;
-use crate::{BuildError, Progress};
+use crate::{BuildError, Progress, settings};
 
 /// A finished system, still whole.
 #[derive(Debug)]
@@ -32,15 +33,6 @@ pub(crate) struct Parts {
     pub(crate) modules: KernelModules,
 }
 
-/// Versions of the packages whose tools write their own version into what they make.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ToolVersions {
-    /// Of `libc-bin`, for the generator's name in `ld.so.cache`.
-    pub(crate) libc_bin: String,
-    /// Of `udev`, for the tool's version in `hwdb.bin`.
-    pub(crate) udev: String,
-}
-
 /// Lays the packages over each other.
 pub(crate) fn merge_packages(
     unpacked: Unpacked,
@@ -58,23 +50,38 @@ pub(crate) fn merge_packages(
     Ok(merged.tree)
 }
 
-/// Does what maintainer scripts would have done, and makes the indices.
+/// Does what maintainer scripts would have done, makes the indices, and has `run` run the recipe's
+/// commands in the whole system; what they changed is indexed anew.
 pub(crate) fn finish_system(
     mut tree: Tree,
     recipe: &Recipe,
     declarations: Vec<(String, Declaration)>,
     tools: &ToolVersions,
     date: Mtime,
+    run: impl FnOnce(&mut Tree) -> Result<Vec<CommandRecord>, BuildError>,
     progress: &dyn Progress,
-) -> Result<System, BuildError> {
+) -> Result<(System, Vec<CommandRecord>), BuildError> {
     let base =
         tree.read_text("usr/lib/os-release").or_else(|_| tree.read_text("etc/os-release"))?;
     let release = os_release(&recipe.image, &base)?;
     let input = FinishInput { declarations, ..finish_input(recipe, &release, date) };
     let report = finish(&mut tree, &input).map_err(rootfs)?;
     say(&report.notes, progress);
-    let modules = write_indices(&mut tree, recipe.image.architecture, tools, date)?;
-    Ok(System { tree, release, modules })
+    let index = |tree: &mut Tree| -> Result<KernelModules, BuildError> {
+        let indices = Indices::make(tree, recipe.image.architecture, tools)?;
+        for note in indices.notes() {
+            progress.note(&format!("caches: {note}"));
+        }
+        indices.write(tree, date)
+    };
+    let mut modules = index(&mut tree)?;
+    let commands = run(&mut tree)?;
+    if !commands.is_empty() {
+        modules = index(&mut tree)?;
+    }
+    settings::check_modules(recipe, &modules)?;
+    set_owners(&mut tree, &settings::owners(recipe), &report).map_err(rootfs)?;
+    Ok((System { tree, release, modules }, commands))
 }
 
 impl System {
@@ -93,44 +100,6 @@ impl System {
     }
 }
 
-fn write_indices(
-    tree: &mut Tree,
-    architecture: Architecture,
-    tools: &ToolVersions,
-    date: Mtime,
-) -> Result<KernelModules, BuildError> {
-    let version = kernel_version(tree).ok_or(BuildError::NoKernel)?;
-    let modules = KernelModules::read(tree, &version).map_err(BuildError::Index)?;
-    modules.write_indices(tree, date).map_err(BuildError::Index)?;
-    if let Some(hwdb) = Hwdb::read(tree).map_err(BuildError::Index)? {
-        let tool = Hwdb::tool_version(&tools.udev).unwrap_or_default();
-        hwdb.write(tree, tool, date).map_err(BuildError::Index)?;
-    }
-    let configured = LibraryDirs::read(tree, "etc/ld.so.conf")?;
-    let cache =
-        LdSoCache::read(tree, &configured, machine(architecture)).map_err(BuildError::Index)?;
-    cache.update_links(tree, date).map_err(BuildError::Index)?;
-    let generator = LdSoCache::debian_generator(&tools.libc_bin);
-    let bytes = cache.to_bytes(&generator).map_err(BuildError::Index)?;
-    let file = Inode::file(Metadata::root(0o644, date), bytes);
-    tree.put("etc/ld.so.cache", Metadata::root(0o755, date), file)?;
-    Ok(modules)
-}
-
-fn machine(architecture: Architecture) -> ElfMachine {
-    match architecture {
-        Architecture::X86_64 => ElfMachine::X86_64,
-        Architecture::Arm64 => ElfMachine::AARCH64,
-    }
-}
-
-/// Returns the version of the kernel whose image the tree holds.
-fn kernel_version(tree: &Tree) -> Option<String> {
-    let (_, boot) = tree.resolve("boot").ok()?;
-    let mut names = tree.inode(boot).children()?.keys().map(ToString::to_string);
-    names.find_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned))
-}
-
 fn finish_input(recipe: &Recipe, release: &OsRelease, date: Mtime) -> FinishInput {
     FinishInput {
         date,
@@ -139,7 +108,9 @@ fn finish_input(recipe: &Recipe, release: &OsRelease, date: Mtime) -> FinishInpu
         etc: EtcInput { os_release: release.to_string(), ..EtcInput::default() },
         units: units(recipe),
         sysctl: recipe.sysctl.iter().map(|(key, value)| (key.to_string(), value.clone())).collect(),
-        tmpfiles: Vec::new(),
+        tmpfiles: recipe.tmpfiles.iter().map(ToString::to_string).collect(),
+        modules: settings::modules(recipe),
+        alternatives: settings::choices(recipe),
         declarations: Vec::new(),
     }
 }

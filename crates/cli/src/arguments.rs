@@ -3,8 +3,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use flagstone_artifact::Architecture;
+use flagstone_debian::RepositoryName;
+use flagstone_fetch::Url;
 
-use crate::command::{build::Build, lock::Lock, run::Run, scripts::Scripts};
+use crate::command::{
+    build::Build, inside::Inside, lock::Lock, run::Run, scripts::Scripts, why::Why, why_not::WhyNot,
+};
 
 /// The recipe that is meant where none is named.
 pub(crate) const DEFAULT_RECIPE: &str = "base";
@@ -23,10 +27,17 @@ pub(crate) enum Command {
     Build(Build),
     /// Choose the packages of a recipe, and write down which they are
     Lock(Lock),
+    /// Tell why a package is in a recipe's lock
+    Why(Why),
+    /// Tell why a package is not in a recipe's lock, and what adding it would do
+    WhyNot(WhyNot),
     /// Boot a recipe's image, or any disk image, in QEMU, without changing it
     Run(Run),
     /// Show what maintainer scripts would do, and what becomes of it
     Scripts(Scripts),
+    /// Go into the tree of a build and run a command there; for builds alone
+    #[command(name = flagstone_sandbox::ENTRY, hide = true)]
+    Inside(Inside),
 }
 
 /// Which recipe, and where its packages come from.
@@ -42,6 +53,11 @@ pub(crate) struct SourceArguments {
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Option<String>,
 
+    /// Base URL of a repository that the recipe names [default: what the configuration file says
+    /// under `[repositories]`]
+    #[arg(long, value_name = "NAME=URL", value_parser = repository)]
+    pub(crate) repository: Vec<(RepositoryName, Url)>,
+
     /// Use what is in the cache, and open no connection
     #[arg(long)]
     pub(crate) offline: bool,
@@ -53,4 +69,11 @@ pub(crate) struct SourceArguments {
     /// Folder of the cache [default: `flagstone` in `$XDG_CACHE_HOME` or `~/.cache`]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// Reads `NAME=URL`.
+fn repository(text: &str) -> Result<(RepositoryName, Url), String> {
+    let (name, url) = text.split_once('=').ok_or("it is written NAME=URL")?;
+    let name = name.parse().map_err(|error| format!("{error}"))?;
+    Ok((name, url.parse().map_err(|error| format!("{error}"))?))
 }

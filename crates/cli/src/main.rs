@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         arguments::Command::Lock(command) => command.run(),
         arguments::Command::Run(command) => command.run(),
         arguments::Command::Scripts(command) => command.run(),
+        arguments::Command::Why(command) => command.run(),
+        arguments::Command::WhyNot(command) => command.run(),
+        arguments::Command::Inside(command) => return command.run(),
     };
     match result {
         Ok(code) => code,

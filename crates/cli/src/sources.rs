@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io;
@@ -26,6 +27,9 @@ struct Configuration {
     mirror: Option<String>,
     /// Base URL of the security archive, where it is not beside the main one.
     security_mirror: Option<String>,
+    /// Base URLs of other repositories, by the names that recipes give them.
+    #[serde(default)]
+    repositories: BTreeMap<String, String>,
 }
 
 /// Cache, mirrors and threads, as arguments, environment and files say.
@@ -75,18 +79,45 @@ fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
         .or_else(|| Some(env::var_os("HOME").map(PathBuf::from).filter(absolute)?.join(below_home)))
 }
 
+/// Finds the mirrors of Debian's archives and the places of other repositories.
 fn mirrors(arguments: &SourceArguments) -> Result<Mirrors> {
+    let path = user_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("flagstone/config.toml"));
+    let (shown, file) = match &path {
+        Some(path) => (path.display().to_string(), configuration(path)?),
+        None => (String::new(), Configuration::default()),
+    };
+    let mut mirrors = debian_mirrors(arguments, &shown, &file)?;
+    for (name, url) in &file.repositories {
+        let context = || format!("{shown}: [repositories] has {name:?}");
+        let name = name.parse().with_context(context)?;
+        let url = url.parse().with_context(context)?;
+        mirrors.repositories.insert(name, vec![url]);
+    }
+    let mut named: BTreeMap<_, Vec<Url>> = BTreeMap::new();
+    for (name, url) in &arguments.repository {
+        named.entry(name.clone()).or_default().push(url.clone());
+    }
+    mirrors.repositories.extend(named);
+    Ok(mirrors)
+}
+
+fn debian_mirrors(
+    arguments: &SourceArguments,
+    shown: &str,
+    file: &Configuration,
+) -> Result<Mirrors> {
     if let Some(url) = &arguments.mirror {
         return Ok(Mirrors::beside(mirror_url(url, "--mirror")?));
     }
     if let Some(url) = env::var(MIRROR_VARIABLE).ok().filter(|url| !url.is_empty()) {
         return Ok(Mirrors::beside(mirror_url(&url, MIRROR_VARIABLE)?));
     }
-    if let Some(dir) = user_dir("XDG_CONFIG_HOME", ".config") {
-        let path = dir.join("flagstone/config.toml");
-        if let Some(mirrors) = configured(&path)? {
-            return Ok(mirrors);
+    if let Some(main) = &file.mirror {
+        let mut mirrors = Mirrors::beside(mirror_url(main, shown)?);
+        if let Some(security) = &file.security_mirror {
+            mirrors.security = vec![mirror_url(security, shown)?];
         }
+        return Ok(mirrors);
     }
     let entries = read_sources(Path::new("/")).map_err(|(path, source)| {
         Error::new(source).context(format!("failed to read {}", path.display()))
@@ -99,21 +130,17 @@ fn mirrors(arguments: &SourceArguments) -> Result<Mirrors> {
     Ok(mirrors)
 }
 
-fn configured(path: &Path) -> Result<Option<Mirrors>> {
+/// Reads the configuration file; there need not be one.
+fn configuration(path: &Path) -> Result<Configuration> {
     let shown = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Configuration::default());
+        }
         Err(error) => return Err(error).with_context(|| format!("failed to read {shown}")),
     };
-    let file: Configuration =
-        toml::from_str(&text).with_context(|| format!("failed to understand {shown}"))?;
-    let Some(main) = file.mirror else { return Ok(None) };
-    let mut mirrors = Mirrors::beside(mirror_url(&main, &shown.to_string())?);
-    if let Some(security) = file.security_mirror {
-        mirrors.security = vec![mirror_url(&security, &shown.to_string())?];
-    }
-    Ok(Some(mirrors))
+    toml::from_str(&text).with_context(|| format!("failed to understand {shown}"))
 }
 
 fn mirror_url(text: &str, named_by: &str) -> Result<Url> {

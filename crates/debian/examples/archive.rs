@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flagstone_artifact::Architecture;
-use flagstone_debian::{Archive, ArchiveRequest, Keyring, Mirrors, Suite, format_date};
+use flagstone_debian::{
+    Archive, ArchiveRequest, Keyring, Mirrors, Suite, SuiteRequest, format_date,
+};
 use flagstone_fetch::{AnyTransport, Cache, Fetcher, HttpTransport};
 
 fn main() -> ExitCode {
@@ -37,12 +39,17 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     }
     let transport = AnyTransport::new(HttpTransport::with_proxy_from_environment());
     let fetcher = Fetcher::new(Cache::open(cache)?, Arc::new(transport));
+    let (keyring, components) = (Keyring::debian(), ["main".to_owned()]);
+    let suites = Suite::family(suite).ok_or("not a suite's name")?.map(|suite| SuiteRequest {
+        archive: suite.archive(),
+        suite,
+        components: &components,
+        keyring: &keyring,
+    });
     let request = ArchiveRequest {
         mirrors: &mirrors,
-        suites: &Suite::family(suite).ok_or("not a suite's name")?,
-        components: &["main".to_owned()],
+        suites: &suites,
         architecture: Architecture::X86_64,
-        keyring: &Keyring::debian(),
         now: now.parse()?,
     };
     let start = Instant::now();

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
@@ -5,8 +6,8 @@ use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_fetch::{FetchError, Fetcher, Progress, Url};
 
 use crate::{
-    ArchiveError, ArchiveKind, Compression, IndexFile, Keyring, Mirrors, Release, Suite, Universe,
-    VerifiedRelease,
+    ArchiveError, ArchiveId, Compression, IndexFile, Keyring, Mirrors, Origin, Release, Suite,
+    Universe, VerifiedRelease,
 };
 
 /// How long an `InRelease` may be; Debian's longest has 150 KiB.
@@ -22,20 +23,41 @@ pub struct ArchiveRequest<'a> {
     /// Where the archives can be had.
     pub mirrors: &'a Mirrors,
     /// The suites; of equal versions the first one's is taken.
-    pub suites: &'a [Suite],
-    /// The components, such as `main`.
-    pub components: &'a [String],
+    pub suites: &'a [SuiteRequest<'a>],
     /// The architecture.
     pub architecture: Architecture,
-    /// The keys that are trusted.
-    pub keyring: &'a Keyring,
     /// The time, in seconds since 1970-01-01 UTC.
     pub now: i64,
+}
+
+/// One suite to load.
+#[derive(Clone, Debug)]
+pub struct SuiteRequest<'a> {
+    /// The archive that has it.
+    pub archive: ArchiveId,
+    /// The suite.
+    pub suite: Suite,
+    /// The components, such as `main`.
+    pub components: &'a [String],
+    /// The keys that it is trusted by.
+    pub keyring: &'a Keyring,
+}
+
+impl fmt::Display for SuiteRequest<'_> {
+    /// Writes the suite as messages name it: `trixie`, `docker/trixie`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.archive {
+            ArchiveId::Repository(name) => write!(f, "{name}/{}", self.suite),
+            _ => self.suite.fmt(f),
+        }
+    }
 }
 
 /// The state of a suite that was loaded, for the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleaseRecord {
+    /// The archive that has the suite.
+    pub archive: ArchiveId,
     /// The suite.
     pub suite: Suite,
     /// The digest of its `InRelease`.
@@ -59,7 +81,8 @@ pub struct Archive {
 
 /// One index to fetch.
 struct Index<'a> {
-    suite: &'a Suite,
+    suite: &'a SuiteRequest<'a>,
+    automatic: bool,
     path: String,
     compression: Compression,
     /// The decompressed index.
@@ -84,7 +107,8 @@ impl Archive {
             let release = load_release(fetcher, request, suite)?;
             indices.extend(find_indices(request, suite, release.release())?);
             releases.push(ReleaseRecord {
-                suite: suite.clone(),
+                archive: suite.archive.clone(),
+                suite: suite.suite.clone(),
                 sha256: release.sha256(),
                 date: release.release().date,
                 valid_until: release.release().valid_until,
@@ -103,15 +127,23 @@ impl Archive {
 }
 
 /// Returns the URLs of a path of a suite on all its mirrors.
-fn urls(mirrors: &Mirrors, suite: &Suite, paths: &[String]) -> Result<Vec<Url>, ArchiveError> {
-    let bases = mirrors.of(suite.archive());
+fn urls(
+    mirrors: &Mirrors,
+    suite: &SuiteRequest<'_>,
+    paths: &[String],
+) -> Result<Vec<Url>, ArchiveError> {
+    let bases = mirrors.of(&suite.archive);
     if bases.is_empty() {
-        return Err(ArchiveError::NoMirror { suite: suite.to_string() });
+        let repository = match &suite.archive {
+            ArchiveId::Repository(name) => Some(name.clone()),
+            _ => None,
+        };
+        return Err(ArchiveError::NoMirror { suite: suite.to_string(), repository });
     }
     let mut urls = Vec::new();
     for base in bases {
         for path in paths {
-            urls.push(base.join(&format!("dists/{suite}/{path}"))?);
+            urls.push(base.join(&format!("dists/{}/{path}", suite.suite))?);
         }
     }
     Ok(urls)
@@ -120,19 +152,23 @@ fn urls(mirrors: &Mirrors, suite: &Suite, paths: &[String]) -> Result<Vec<Url>, 
 fn load_release(
     fetcher: &Fetcher,
     request: &ArchiveRequest<'_>,
-    suite: &Suite,
+    suite: &SuiteRequest<'_>,
 ) -> Result<VerifiedRelease, ArchiveError> {
     let urls = urls(request.mirrors, suite, &["InRelease".to_owned()])?;
     let document = fetcher.document(&format!("{suite} InRelease"), &urls, IN_RELEASE_MAX)?;
-    let release = VerifiedRelease::open(&document, request.keyring, request.now)
+    let release = VerifiedRelease::open(&document, suite.keyring, request.now)
         .map_err(|source| ArchiveError::Release { suite: suite.to_string(), source })?;
     check_release(release.release(), suite, request.now)?;
     Ok(release)
 }
 
 /// Checks that a release is the one that was asked for, and still valid.
-fn check_release(release: &Release, suite: &Suite, now: i64) -> Result<(), ArchiveError> {
-    let name = suite.as_str();
+fn check_release(
+    release: &Release,
+    suite: &SuiteRequest<'_>,
+    now: i64,
+) -> Result<(), ArchiveError> {
+    let name = suite.suite.as_str();
     if release.codename != name && release.suite != name {
         let actual = format!("{:?} ({:?})", release.codename, release.suite);
         return Err(ArchiveError::OtherSuite { suite: suite.to_string(), actual });
@@ -148,7 +184,7 @@ fn check_release(release: &Release, suite: &Suite, now: i64) -> Result<(), Archi
 /// Returns the indices of the components and the architecture.
 fn find_indices<'a>(
     request: &ArchiveRequest<'_>,
-    suite: &'a Suite,
+    suite: &'a SuiteRequest<'a>,
     release: &Release,
 ) -> Result<Vec<Index<'a>>, ArchiveError> {
     let missing = |what, name: &str, available: &[String]| ArchiveError::Missing {
@@ -162,7 +198,7 @@ fn find_indices<'a>(
         return Err(missing("architecture", architecture, &release.architectures));
     }
     let mut indices = Vec::new();
-    for component in request.components {
+    for component in suite.components {
         // The security archive calls it "updates/main", and has it in the folder "main".
         let named = |c: &String| c.rsplit('/').next() == Some(component);
         if !release.components.iter().any(named) {
@@ -181,7 +217,7 @@ fn find_indices<'a>(
 /// Returns how to have an index: in the smallest compression there is, by its digest if possible.
 fn find_index<'a>(
     request: &ArchiveRequest<'_>,
-    suite: &'a Suite,
+    suite: &'a SuiteRequest<'a>,
     release: &Release,
     path: String,
 ) -> Result<Index<'a>, ArchiveError> {
@@ -208,7 +244,14 @@ fn find_index<'a>(
     paths.push(packed);
     let urls = urls(request.mirrors, suite, &paths)?;
     let request = flagstone_fetch::Request { name: format!("{suite} {path}"), urls, size, sha256 };
-    Ok(Index { suite, path, compression, plain: *plain, request })
+    Ok(Index {
+        suite,
+        automatic: !release.not_automatic,
+        path,
+        compression,
+        plain: *plain,
+        request,
+    })
 }
 
 fn add_index(universe: &mut Universe, index: &Index<'_>, data: &Bytes) -> Result<(), ArchiveError> {
@@ -222,8 +265,13 @@ fn add_index(universe: &mut Universe, index: &Index<'_>, data: &Bytes) -> Result
     if actual != expected {
         return Err(ArchiveError::WrongDigest { suite, path, expected, actual });
     }
+    let origin = Origin {
+        archive: index.suite.archive.clone(),
+        suite: index.suite.suite.to_string(),
+        automatic: index.automatic,
+    };
     let result = match std::str::from_utf8(&plain) {
-        Ok(text) => universe.add(text, index.suite.archive()),
+        Ok(text) => universe.add(text, &origin),
         Err(_) => Err(crate::ControlError::new(0, "it is not UTF-8 text")),
     };
     result.map_err(|source| ArchiveError::Index { suite, path, source })
@@ -234,7 +282,7 @@ impl Mirrors {
     ///
     /// # Errors
     /// If the path is not one that belongs into an archive.
-    pub fn locate(&self, archive: ArchiveKind, filename: &str) -> Result<Vec<Url>, FetchError> {
+    pub fn locate(&self, archive: &ArchiveId, filename: &str) -> Result<Vec<Url>, FetchError> {
         self.of(archive).iter().map(|base| base.join(filename)).collect()
     }
 }
@@ -274,10 +322,9 @@ mod tests {
         }
 
         fn dists(&self, suite: &str) -> std::path::PathBuf {
-            let archive = Suite::new(suite).unwrap().archive();
-            let base = match archive {
-                ArchiveKind::Main => "debian",
-                ArchiveKind::Security => "debian-security",
+            let base = match Suite::new(suite).unwrap().archive() {
+                ArchiveId::Security => "debian-security",
+                _ => "debian",
             };
             self.dir.path().join(base).join("dists").join(suite)
         }
@@ -317,12 +364,18 @@ mod tests {
         fn load_from(&self, now: i64, cache: &Path) -> Result<Archive, ArchiveError> {
             let base = format!("file://{}/debian", self.dir.path().display());
             let fetcher = Fetcher::new(Cache::open(cache).unwrap(), Arc::new(FileTransport));
+            let (keyring, components) =
+                (Keyring::parse(&self.key.binary()).unwrap(), ["main".to_owned()]);
+            let suites = Suite::family("trixie").unwrap().map(|suite| SuiteRequest {
+                archive: suite.archive(),
+                suite,
+                components: &components,
+                keyring: &keyring,
+            });
             let request = ArchiveRequest {
                 mirrors: &Mirrors::beside(base.parse().unwrap()),
-                suites: &Suite::family("trixie").unwrap(),
-                components: &["main".to_owned()],
+                suites: &suites,
                 architecture: Architecture::X86_64,
-                keyring: &Keyring::parse(&self.key.binary()).unwrap(),
                 now,
             };
             Archive::load(&fetcher, &request, &())
@@ -354,11 +407,11 @@ mod tests {
         let archive = mirror.load(NOW).unwrap();
         let offers = |name| -> Vec<_> {
             let versions = archive.universe.versions(name);
-            versions.map(|c| (c.version().to_owned(), c.archive())).collect()
+            versions.map(|c| (c.version().to_owned(), c.archive().clone())).collect()
         };
         assert_eq!(
             offers("aa"),
-            [("1+deb13u1".into(), ArchiveKind::Security), ("1".into(), ArchiveKind::Main)]
+            [("1+deb13u1".into(), ArchiveId::Security), ("1".into(), ArchiveId::Main)]
         );
         assert_eq!(offers("bb").len(), 2);
         let suites: Vec<_> = archive.releases.iter().map(|r| r.suite.to_string()).collect();
@@ -480,8 +533,8 @@ mod tests {
     #[test]
     fn files_are_looked_for_in_their_archive() {
         let mirrors = Mirrors::beside("http://m.test/debian".parse().unwrap());
-        let urls = mirrors.locate(ArchiveKind::Security, "pool/updates/main/a/aa.deb").unwrap();
+        let urls = mirrors.locate(&ArchiveId::Security, "pool/updates/main/a/aa.deb").unwrap();
         assert_eq!(urls[0].as_str(), "http://m.test/debian-security/pool/updates/main/a/aa.deb");
-        assert!(mirrors.locate(ArchiveKind::Main, "../../etc/passwd").is_err());
+        assert!(mirrors.locate(&ArchiveId::Main, "../../etc/passwd").is_err());
     }
 }

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use flagstone_artifact::Sha256Digest;
 
-use crate::{ArchiveKind, Dependency, GrammarError, Relation, Universe};
+use crate::{ArchiveId, Dependency, GrammarError, Origin, Relation, Universe};
 
 /// A candidate's place in its [`Universe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,34 @@ impl Span {
     }
 }
 
+/// Which of the universe's origins offer a candidate: one bit each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origins(u64);
+
+impl Origins {
+    /// How many there can be.
+    pub(crate) const MAX: usize = 64;
+
+    /// One origin, by its number below [`Self::MAX`].
+    pub(crate) fn one(number: usize) -> Self {
+        debug_assert!(number < Self::MAX);
+        Self(1 << number)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    fn has(self, number: usize) -> bool {
+        self.0 & Self::one(number).0 != 0
+    }
+
+    /// The number of the first one; there always is one.
+    fn first(self) -> usize {
+        self.0.trailing_zeros() as usize
+    }
+}
+
 /// What is kept of a stanza: texts in the universe's one text, and what is not text.
 pub(crate) struct Record {
     pub(crate) texts: [Span; Text::ALL.len()],
@@ -117,7 +145,7 @@ pub(crate) struct Record {
     pub(crate) priority: Priority,
     pub(crate) multi_arch: MultiArch,
     pub(crate) essential: bool,
-    pub(crate) archive: ArchiveKind,
+    pub(crate) origins: Origins,
 }
 
 /// A package that an archive offers.
@@ -169,8 +197,15 @@ impl<'u> Candidate<'u> {
     }
 
     /// Returns the archive that has the file.
-    pub fn archive(&self) -> ArchiveKind {
-        self.record.archive
+    pub fn archive(&self) -> &'u ArchiveId {
+        &self.universe.origins[self.record.origins.first()].archive
+    }
+
+    /// Returns all origins that offer this very file.
+    pub fn origins(&self) -> impl Iterator<Item = &'u Origin> {
+        let origins = self.record.origins;
+        let all = self.universe.origins.iter().enumerate();
+        all.filter(move |(number, _)| origins.has(*number)).map(|(_, origin)| origin)
     }
 
     /// Returns the file's length in bytes.

@@ -4,7 +4,7 @@ use std::io;
 use flagstone_artifact::Sha256Digest;
 use flagstone_fetch::FetchError;
 
-use crate::format_date;
+use crate::{RepositoryName, format_date};
 
 /// Why a text does not follow Debian Policy's grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +198,8 @@ pub enum ArchiveError {
     NoMirror {
         /// The suite that is there.
         suite: String,
+        /// The repository that has it, if it is none of Debian's own archives.
+        repository: Option<RepositoryName>,
     },
     /// Fetching failed.
     #[error("failed to load the package index")]
@@ -287,7 +289,11 @@ impl ArchiveError {
     /// Returns what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoMirror { .. } => Some("name a mirror".into()),
+            Self::NoMirror { repository: None, .. } => Some("name a mirror".into()),
+            Self::NoMirror { repository: Some(name), .. } => Some(format!(
+                "say where it is: `--repository {name}=URL`, or a line `{name} = \"URL\"` under \
+                 [repositories] in the configuration file"
+            )),
             Self::Fetch(source) => source.hint(),
             Self::Release { source: ReleaseError::Signature(source), .. } => source.hint(),
             Self::Expired { .. } => Some(

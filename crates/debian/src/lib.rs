@@ -31,6 +31,7 @@ mod name;
 mod packages;
 mod relation;
 mod release;
+mod repository;
 mod resolve;
 mod sources;
 mod suggest;
@@ -41,7 +42,7 @@ mod test_keys;
 mod universe;
 mod version;
 
-pub use archive::{Archive, ArchiveRequest, ReleaseRecord};
+pub use archive::{Archive, ArchiveRequest, ReleaseRecord, SuiteRequest};
 pub use candidate::{Candidate, CandidateId, MultiArch, Priority};
 pub use codec::Compression;
 pub use control::{Field, Stanza, Stanzas};
@@ -52,11 +53,12 @@ pub use error::{
     ArchiveError, CodecError, ControlError, DebError, GrammarError, ReleaseError, SignatureError,
 };
 pub use keyring::Keyring;
-pub use mirror::{ArchiveKind, Mirrors, Suite};
+pub use mirror::{ArchiveId, Mirrors, Suite};
 pub use name::PackageName;
 pub use relation::{Dependency, Relation, RelationField, VersionConstraint, VersionOperator};
 pub use release::{IndexFile, Release, VerifiedRelease};
-pub use resolve::{Request, ResolveError, Solution, Solved, Why, resolve};
+pub use repository::{Origin, RepositoryName};
+pub use resolve::{Pin, Request, ResolveError, Solution, Solved, VersionPattern, Why, resolve};
 pub use sources::{SourceEntry, parse_sources, read_sources};
 pub use universe::Universe;
 pub use version::DebVersion;

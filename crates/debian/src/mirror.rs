@@ -1,29 +1,41 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use flagstone_fetch::Url;
 
-use crate::SourceEntry;
+use crate::{RepositoryName, SourceEntry};
 
-/// One of the archives that Debian keeps apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ArchiveKind {
-    /// The releases and their updates: usually `…/debian`.
+/// An archive that packages come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ArchiveId {
+    /// Debian's releases and their updates: usually `…/debian`.
     Main,
-    /// The security updates: usually `…/debian-security`.
+    /// Debian's security updates: usually `…/debian-security`.
     Security,
+    /// A repository of somebody else's.
+    Repository(RepositoryName),
+    /// None: the package is a file beside the recipe.
+    Local,
 }
 
-impl ArchiveKind {
+impl ArchiveId {
     /// Returns the word for messages and files.
-    pub const fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Main => "main",
             Self::Security => "security",
+            Self::Repository(name) => name.as_str(),
+            Self::Local => "local",
         }
+    }
+
+    /// Tells whether it is one of Debian's own.
+    pub const fn is_debian(&self) -> bool {
+        matches!(self, Self::Main | Self::Security)
     }
 }
 
-impl fmt::Display for ArchiveKind {
+impl fmt::Display for ArchiveId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -61,12 +73,12 @@ impl Suite {
     }
 
     /// Returns the archive that has the suite.
-    pub fn archive(&self) -> ArchiveKind {
+    pub fn archive(&self) -> ArchiveId {
         // "buster/updates" is the form before Debian 11.
         if self.name.ends_with("-security") || self.name.ends_with("/updates") {
-            ArchiveKind::Security
+            ArchiveId::Security
         } else {
-            ArchiveKind::Main
+            ArchiveId::Main
         }
     }
 }
@@ -84,6 +96,8 @@ pub struct Mirrors {
     pub main: Vec<Url>,
     /// Bases of the security archive.
     pub security: Vec<Url>,
+    /// Bases of other repositories.
+    pub repositories: BTreeMap<RepositoryName, Vec<Url>>,
 }
 
 /// The names under which Debian's releases appear in `sources.list`.
@@ -105,10 +119,12 @@ const FAMILIES: [&str; 13] = [
 
 impl Mirrors {
     /// Returns the places of an archive.
-    pub fn of(&self, archive: ArchiveKind) -> &[Url] {
+    pub fn of(&self, archive: &ArchiveId) -> &[Url] {
         match archive {
-            ArchiveKind::Main => &self.main,
-            ArchiveKind::Security => &self.security,
+            ArchiveId::Main => &self.main,
+            ArchiveId::Security => &self.security,
+            ArchiveId::Repository(name) => self.repositories.get(name).map_or(&[], Vec::as_slice),
+            ArchiveId::Local => &[],
         }
     }
 
@@ -119,7 +135,7 @@ impl Mirrors {
         let security = text
             .strip_suffix("/debian")
             .and_then(|parent| format!("{parent}/debian-security").parse().ok());
-        Self { security: security.into_iter().collect(), main: vec![main] }
+        Self { security: security.into_iter().collect(), main: vec![main], ..Self::default() }
     }
 
     /// Finds Debian's archives among a machine's apt sources.
@@ -128,12 +144,12 @@ impl Mirrors {
     /// whose path ends with `debian` or `debian-security` are taken; if there is none of a kind,
     /// those with a suite of Debian's and the component `main`. What they serve is checked anyway.
     pub fn from_sources(entries: &[SourceEntry]) -> Self {
-        let find = |archive| {
+        let find = |archive: &ArchiveId, folder: &str| {
             let of_kind = |strict| {
                 let mut urls: Vec<Url> = Vec::new();
                 for entry in entries.iter().filter(|entry| serves(entry, archive, strict)) {
                     for uri in entry.uris.iter().filter_map(|uri| uri.parse::<Url>().ok()) {
-                        if is_named(&uri, archive, strict) && !urls.contains(&uri) {
+                        if (!strict || uri.file_name() == folder) && !urls.contains(&uri) {
                             urls.push(uri);
                         }
                     }
@@ -143,17 +159,19 @@ impl Mirrors {
             let strict = of_kind(true);
             if strict.is_empty() { of_kind(false) } else { strict }
         };
-        Self { main: find(ArchiveKind::Main), security: find(ArchiveKind::Security) }
+        let (main, security) =
+            (find(&ArchiveId::Main, "debian"), find(&ArchiveId::Security, "debian-security"));
+        Self { main, security, ..Self::default() }
     }
 }
 
 /// Tells whether an entry is about suites of an archive of Debian's.
-fn serves(entry: &SourceEntry, archive: ArchiveKind, strict: bool) -> bool {
+fn serves(entry: &SourceEntry, archive: &ArchiveId, strict: bool) -> bool {
     let ours = |suite: &String| {
         let Some(suite) = Suite::new(suite) else { return false };
         let family = suite.as_str().split(['-', '/']).next().unwrap_or_default();
         let known = ["", "-updates", "-security", "-proposed-updates", "-backports", "/updates"];
-        suite.archive() == archive
+        suite.archive() == *archive
             && FAMILIES.contains(&family)
             && (strict || known.contains(&&suite.as_str()[family.len()..]))
     };
@@ -161,14 +179,6 @@ fn serves(entry: &SourceEntry, archive: ArchiveKind, strict: bool) -> bool {
         && entry.types.iter().any(|t| t == "deb")
         && entry.components.iter().any(|c| c == "main")
         && entry.suites.iter().any(ours)
-}
-
-fn is_named(url: &Url, archive: ArchiveKind, strict: bool) -> bool {
-    let name = match archive {
-        ArchiveKind::Main => "debian",
-        ArchiveKind::Security => "debian-security",
-    };
-    !strict || url.file_name() == name
 }
 
 #[cfg(test)]
@@ -222,10 +232,10 @@ mod tests {
     #[test]
     fn suites_know_their_archive() {
         for (name, archive) in [
-            ("trixie", Some(ArchiveKind::Main)),
-            ("trixie-updates", Some(ArchiveKind::Main)),
-            ("trixie-security", Some(ArchiveKind::Security)),
-            ("buster/updates", Some(ArchiveKind::Security)),
+            ("trixie", Some(ArchiveId::Main)),
+            ("trixie-updates", Some(ArchiveId::Main)),
+            ("trixie-security", Some(ArchiveId::Security)),
+            ("buster/updates", Some(ArchiveId::Security)),
             ("", None),
             ("../x", None),
             ("/x", None),

@@ -1,7 +1,7 @@
-use crate::candidate::{MultiArch, Priority, Record, Span, Text};
+use crate::candidate::{MultiArch, Origins, Priority, Record, Span, Text};
 use crate::name::check_name;
 use crate::version::check_version;
-use crate::{ArchiveKind, ControlError, Stanza, Stanzas};
+use crate::{ControlError, Stanza, Stanzas};
 
 /// The most packages a universe may have; Debian has 70,000 an architecture.
 const RECORDS_MAX: usize = 2_000_000;
@@ -12,7 +12,7 @@ const RECORDS_MAX: usize = 2_000_000;
 pub(crate) fn read_packages(
     index: &str,
     architecture: &str,
-    archive: ArchiveKind,
+    origins: Origins,
     text: &mut String,
     records: &mut Vec<Record>,
 ) -> Result<(), ControlError> {
@@ -26,14 +26,14 @@ pub(crate) fn read_packages(
             let problem = format!("a package for {its} in the index for {architecture}");
             return Err(ControlError::new(stanza.line(), problem));
         }
-        records.push(read_stanza(&stanza, archive, text)?);
+        records.push(read_stanza(&stanza, origins, text)?);
     }
     Ok(())
 }
 
 fn read_stanza(
     stanza: &Stanza<'_>,
-    archive: ArchiveKind,
+    origins: Origins,
     text: &mut String,
 ) -> Result<Record, ControlError> {
     let at = |name: &str| stanza.field(name).map_or(stanza.line(), |field| field.line);
@@ -61,7 +61,7 @@ fn read_stanza(
         priority: Priority::parse(stanza.get("Priority").unwrap_or_default()),
         multi_arch: MultiArch::parse(stanza.get("Multi-Arch").unwrap_or_default()),
         essential: stanza.get("Essential") == Some("yes"),
-        archive,
+        origins,
     })
 }
 

@@ -211,6 +211,8 @@ pub enum RelationField {
     PreDepends,
     /// `Depends`
     Depends,
+    /// `Recommends`
+    Recommends,
     /// `Conflicts`
     Conflicts,
     /// `Breaks`
@@ -222,6 +224,7 @@ impl fmt::Display for RelationField {
         f.write_str(match self {
             Self::PreDepends => "Pre-Depends",
             Self::Depends => "Depends",
+            Self::Recommends => "Recommends",
             Self::Conflicts => "Conflicts",
             Self::Breaks => "Breaks",
         })

@@ -31,6 +31,8 @@ pub struct Release {
     pub architectures: Vec<String>,
     /// `Components`
     pub components: Vec<String>,
+    /// Whether packages are meant to be chosen only when asked for by suite (`NotAutomatic`).
+    pub not_automatic: bool,
     /// Whether index files can be had by their digest (`Acquire-By-Hash`).
     pub by_hash: bool,
     /// Whether the indices of an architecture hold the packages for all architectures as well.
@@ -94,6 +96,7 @@ fn parse(text: &str) -> Result<Release, ControlError> {
             .ok_or_else(|| ControlError::new(stanza.line(), "the field Date is missing"))?,
         valid_until: date(&stanza, "Valid-Until")?,
         components: words("Components"),
+        not_automatic: stanza.get("NotAutomatic") == Some("yes"),
         by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
         all_is_included: !architectures.iter().any(|a| a == "all")
             || no_support.split_ascii_whitespace().any(|word| word == "Packages"),

@@ -18,12 +18,14 @@
 
 mod error;
 mod facts;
+mod pin;
 mod run;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::ResolveError;
+pub use pin::{Pin, VersionPattern};
 
 use crate::{CandidateId, DebVersion, PackageName, Universe};
 
@@ -36,6 +38,10 @@ pub struct Request {
     pub excluded: BTreeSet<PackageName>,
     /// Versions to stay with as long as they are offered, and do.
     pub keep: BTreeMap<PackageName, DebVersion>,
+    /// Which candidates of some packages may be chosen.
+    pub pins: BTreeMap<PackageName, Pin>,
+    /// Whether recommended packages are chosen too, where that is possible.
+    pub recommends: bool,
 }
 
 /// Why a package was chosen.

@@ -1,11 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use crate::candidate::Record;
+use crate::candidate::{Origins, Record};
 use crate::packages::read_packages;
 use crate::suggest::nearest;
 use crate::version::compare_versions;
-use crate::{ArchiveKind, Candidate, CandidateId, ControlError, DebVersion};
+use crate::{ArchiveId, Candidate, CandidateId, ControlError, DebVersion, Origin};
 
 /// All packages that some archives offer for one architecture.
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub struct Universe {
     /// By the name that is provided, in order of the candidates.
     provided: HashMap<Box<str>, Vec<Provider>>,
     architecture: String,
+    /// What was added, in order.
+    pub(crate) origins: Vec<Origin>,
 }
 
 /// A candidate that provides a name.
@@ -36,13 +38,15 @@ impl Universe {
 
     /// Adds an index `Packages`, already decompressed and verified.
     ///
-    /// A package that is there already, in the same version, stays as it was.
+    /// A package that is there already, in the same version and with the same digest, stays as it
+    /// was, and is known to be offered here too.
     ///
     /// # Errors
     /// At the first malformed stanza; the universe is of no use then.
-    pub fn add(&mut self, index: &str, archive: ArchiveKind) -> Result<(), ControlError> {
+    pub fn add(&mut self, index: &str, origin: &Origin) -> Result<(), ControlError> {
         let first = self.records.len();
-        read_packages(index, &self.architecture, archive, &mut self.text, &mut self.records)?;
+        let origins = self.origin(origin)?;
+        read_packages(index, &self.architecture, origins, &mut self.text, &mut self.records)?;
         for number in first..self.records.len() {
             let number = u32::try_from(number);
             let id = CandidateId(
@@ -55,21 +59,42 @@ impl Universe {
         Ok(())
     }
 
-    /// Enters a candidate under its name; `false` if the same version is there already.
+    /// Returns an origin's number, entering it if it is new.
+    fn origin(&mut self, origin: &Origin) -> Result<Origins, ControlError> {
+        let number = self.origins.iter().position(|known| known == origin);
+        let number = number.unwrap_or_else(|| {
+            self.origins.push(origin.clone());
+            self.origins.len() - 1
+        });
+        if number >= Origins::MAX {
+            return Err(ControlError::new(0, "there are too many suites"));
+        }
+        Ok(Origins::one(number))
+    }
+
+    /// Enters a candidate under its name; `false` if the same file is there already.
+    ///
+    /// Of equal versions those that came first stay first.
     fn insert(&mut self, id: CandidateId) -> bool {
         let candidate = self.get(id);
-        let (name, version) = (candidate.name().to_owned(), candidate.version().to_owned());
-        let same = self.names.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-        let place = same.binary_search_by(|other| {
-            compare_versions(self.get(*other).version(), &version).reverse()
-        });
-        match place {
-            Ok(_) => false,
-            Err(place) => {
-                self.names.entry(name.into()).or_default().insert(place, id);
-                true
-            }
+        let (version, sha256) = (candidate.version(), candidate.sha256());
+        let known = self.names.get(candidate.name()).map_or(&[][..], Vec::as_slice);
+        let order = |other: &CandidateId| compare_versions(self.get(*other).version(), version);
+        let start = known.partition_point(|other| order(other).is_gt());
+        let equal = known[start..].iter().take_while(|other| order(other).is_eq());
+        let (mut place, mut same) = (start, None);
+        for other in equal {
+            place += 1;
+            same = same.or_else(|| (self.get(*other).sha256() == sha256).then_some(*other));
         }
+        if let Some(same) = same {
+            let origins = self.records[id.0 as usize].origins;
+            self.records[same.0 as usize].origins.add(origins);
+            return false;
+        }
+        let name = candidate.name().into();
+        self.names.entry(name).or_default().insert(place, id);
+        true
     }
 
     fn insert_provides(&mut self, id: CandidateId) -> Result<(), ControlError> {
@@ -111,6 +136,26 @@ impl Universe {
     /// Returns the candidates of a name, the highest version first.
     pub fn versions(&self, name: &str) -> impl DoubleEndedIterator<Item = Candidate<'_>> + Clone {
         self.names.get(name).into_iter().flatten().map(|id| self.get(*id))
+    }
+
+    /// Tells whether an archive of Debian's offers a name without being asked by a pin.
+    pub(crate) fn is_debians(&self, name: &str) -> bool {
+        self.versions(name).any(|candidate| {
+            candidate.origins().any(|origin| origin.automatic && origin.archive.is_debian())
+        })
+    }
+
+    /// Tells whether a file beside the recipe has a name.
+    pub(crate) fn is_local(&self, name: &str) -> bool {
+        let local = |origin: &Origin| origin.archive == ArchiveId::Local;
+        self.origins.iter().any(local)
+            && self.versions(name).any(|candidate| *candidate.archive() == ArchiveId::Local)
+    }
+
+    /// Returns the names of the packages that are files beside the recipe, sorted.
+    pub fn local_names(&self) -> BTreeSet<&str> {
+        let all = self.names.values().flatten().map(|id| self.get(*id));
+        all.filter(|c| *c.archive() == ArchiveId::Local).map(|c| c.name()).collect()
     }
 
     /// Returns the names of the packages that provide a name, sorted.

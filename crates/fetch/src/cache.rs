@@ -6,6 +6,7 @@ use bytes::Bytes;
 use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 
 use crate::FetchError;
+use crate::partial::Partial;
 
 /// A folder of files named by their digest.
 #[derive(Clone, Debug)]
@@ -71,6 +72,22 @@ impl Cache {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Puts a file into the cache that the caller has already, and returns its digest.
+    ///
+    /// # Errors
+    /// [`FetchError::Cache`] if it cannot be written.
+    pub fn insert(&self, data: &[u8]) -> Result<Sha256Digest, FetchError> {
+        let (sha256, size) = (Sha256Digest::of(data), data.len() as u64);
+        if self.find(&sha256, size).is_none()
+            && let Some(mut partial) = Partial::open(self, &sha256, size)?
+        {
+            partial.restart()?;
+            partial.append(data)?;
+            partial.finish(self, &sha256)?;
+        }
+        Ok(sha256)
     }
 
     /// Returns where an unfinished file grows, in a folder that exists.

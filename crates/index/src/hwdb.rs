@@ -6,7 +6,7 @@ mod trie;
 
 use std::collections::BTreeMap;
 
-use flagstone_tree::{FileName, Inode, Metadata, Mtime, Tree};
+use flagstone_tree::{FileName, Tree};
 
 use crate::IndexError;
 use crate::trail::follow;
@@ -15,9 +15,6 @@ use trie::{Origin, Trie};
 
 /// Where the sources are; a file in the first directory stands for one of its name in the second.
 const SOURCE_DIRS: [&str; 2] = ["etc/udev/hwdb.d", "usr/lib/udev/hwdb.d"];
-
-/// Where systemd and udev look for the database that belongs to `/usr`.
-const DATABASE: &str = "usr/lib/udev/hwdb.bin";
 
 /// udev's hardware database: what is known of devices, by patterns of their names.
 ///
@@ -29,6 +26,9 @@ pub struct Hwdb {
 }
 
 impl Hwdb {
+    /// Where systemd and udev look for the database that belongs to `/usr`.
+    pub const PATH: &str = "usr/lib/udev/hwdb.bin";
+
     /// Reads all sources; `None` if there are none.
     ///
     /// Lines that the tool would warn about and skip are skipped.
@@ -67,21 +67,6 @@ impl Hwdb {
     pub fn to_bytes(&self, tool_version: u64) -> Vec<u8> {
         self.trie.to_bytes(tool_version)
     }
-
-    /// Writes `usr/lib/udev/hwdb.bin`.
-    ///
-    /// # Errors
-    /// [`IndexError::Tree`] if something is in the way.
-    pub fn write(
-        &self,
-        tree: &mut Tree,
-        tool_version: u64,
-        mtime: Mtime,
-    ) -> Result<(), IndexError> {
-        let file = Inode::file(Metadata::root(0o444, mtime), self.to_bytes(tool_version));
-        tree.put(DATABASE, Metadata::root(0o755, mtime), file)?;
-        Ok(())
-    }
 }
 
 /// Returns the absolute paths of the sources, in the order of their names.
@@ -110,6 +95,8 @@ fn is_source(name: &FileName) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use flagstone_tree::{Inode, Metadata, Mtime};
+
     use super::*;
 
     const META: Metadata = Metadata::root(0o644, Mtime::from_seconds(0));

@@ -44,6 +44,11 @@ impl Node<'_> {
         report.push(self.type_error(expected));
     }
 
+    /// Reports the same with a hint of what to write instead.
+    pub(crate) fn wrong_type_hint(&self, expected: &str, instead: &str, report: &mut Report) {
+        report.push(self.type_error(expected).hint(format!("write it as {instead}")));
+    }
+
     fn type_error(&self, expected: &str) -> Diagnostic {
         self.at()
             .error(format!("`{}` has the wrong type", self.key))

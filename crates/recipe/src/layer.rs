@@ -9,14 +9,16 @@ use toml::de::DeValue;
 use crate::decode::{Decode, Node, decode_integer, decode_signed, quotes};
 use crate::keyed::Keyed;
 use crate::list::List;
+use crate::or_remove::OrRemove;
 use crate::recipe::{Compression, Distribution};
 use crate::report::Report;
+use crate::run::{RunLayer, RunName};
 use crate::source::{At, Located};
 use crate::table::{Entry, Onto, Supersede, Table, table};
 use crate::{
-    AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, Gecos, ImagePath,
-    LinkTarget, Mode, ModuleName, PackageName, PathPattern, SuiteName, SysctlKey, UnitName,
-    UpdateUrl,
+    AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, FileCapabilities, Gecos,
+    ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern,
+    RepositoryName, SuiteName, SysctlKey, TmpfilesLine, UnitName, UpdateUrl, VersionPattern,
 };
 
 table! {
@@ -34,6 +36,13 @@ table! {
         packages: List<PackageName>,
         /// Packages that are never installed; what depends on them is accepted without.
         exclude: List<PackageName>,
+        /// Which versions of some packages may be chosen, and from where, by package.
+        pin: Keyed<PackageName, PinLayer>,
+        /// Repositories of others, by a name of your choice.
+        repositories: Keyed<RepositoryName, RepositoryLayer>,
+        /// Packages in files, relative to the recipe: each is installed, and stands in for all others
+        /// of its name.
+        debs: List<RelativePath>,
         /// Paths to leave out of the image, with everything below; `*` and `?` match within a name.
         prune: List<PathPattern>,
         /// Paths to keep in spite of `prune`.
@@ -44,6 +53,10 @@ table! {
         initrd: InitrdLayer,
         /// Kernel parameters to set at boot, by key.
         sysctl: Keyed<SysctlKey, SysctlLayer>,
+        /// Kernel modules to load at boot, their options, and those that nothing loads by itself.
+        modules: ModulesLayer,
+        /// Lines of tmpfiles.d(5): what the machine makes at boot outside /usr and /etc.
+        tmpfiles: List<TmpfilesLine>,
         /// The file system of /usr.
         usr: UsrLayer,
         /// Sizes of the partitions.
@@ -56,6 +69,10 @@ table! {
         directories: Keyed<ImagePath, DirectoryLayer>,
         /// Symbolic links to add or replace, by path.
         links: Keyed<ImagePath, LinkLayer>,
+        /// Which program a command is where several packages bring one, by the command's path.
+        alternatives: Keyed<ImagePath, OrRemove<ImagePath>>,
+        /// Owners, permissions and capabilities of what is there already, by path.
+        owners: Keyed<ImagePath, OwnerLayer>,
         /// Groups to add, by name.
         groups: Keyed<AccountName, GroupLayer>,
         /// Users to add, by name.
@@ -64,6 +81,8 @@ table! {
         units: Keyed<UnitName, UnitLayer>,
         /// Maintainer scripts that a person looked at and accepts unrun, by package.
         scripts: Keyed<PackageName, ScriptsLayer>,
+        /// Commands to run inside the tree, in the order of their names; `build` needs --allow-run.
+        run: Keyed<RunName, RunLayer>,
         /// What to lay over this file for one architecture, by the architecture's name.
         on: OnLayers,
     }
@@ -134,6 +153,38 @@ table! {
         security: bool,
         /// Components of the suites; "main" unless said otherwise.
         components: List<Component>,
+        /// Further suites of the distribution, such as "trixie-backports". What a suite does not
+        /// offer by itself (`NotAutomatic`) is taken where a pin asks for it.
+        extra: List<SuiteName>,
+        /// Whether recommended packages are installed too; false unless said otherwise.
+        recommends: bool,
+    }
+}
+
+table! {
+    entry
+    /// Which candidates of a package may be chosen: those that all keys allow.
+    struct PinLayer {
+        /// The version, or how it starts: "1:2.3-4", "6.12.*".
+        version: VersionPattern,
+        /// The suite that offers it.
+        suite: SuiteName,
+        /// The repository that offers it.
+        repository: RepositoryName,
+    }
+}
+
+table! {
+    entry
+    /// A repository of somebody else's. Where it is served is said by `--repository NAME=URL` or the
+    /// configuration file. It adds packages; those that Debian has come from it by a pin alone.
+    struct RepositoryLayer {
+        /// The suite to read.
+        suite: SuiteName,
+        /// Components of the suite; "main" unless said otherwise.
+        components: List<Component>,
+        /// The file with the public keys that it is trusted by, relative to the recipe.
+        key: RelativePath,
     }
 }
 
@@ -154,6 +205,19 @@ table! {
     struct InitrdLayer {
         /// Kernel modules to carry besides those that every image needs.
         modules: List<ModuleName>,
+    }
+}
+
+table! {
+    layer
+    /// Kernel modules of the running system; those of the initrd are under [initrd].
+    struct ModulesLayer {
+        /// Modules to load at boot, in this order.
+        load: List<ModuleName>,
+        /// Modules that are never loaded for a device by themselves.
+        blacklist: List<ModuleName>,
+        /// Parameters of modules, by name.
+        options: Keyed<ModuleName, OrRemove<ModuleOptions>>,
     }
 }
 
@@ -232,6 +296,21 @@ table! {
     struct LinkLayer {
         /// What the link points to.
         target: LinkTarget,
+    }
+}
+
+table! {
+    entry
+    /// Owner, permissions and capabilities of what a package ships; what is not said stays.
+    struct OwnerLayer {
+        /// The owning user's name.
+        owner: AccountName,
+        /// The owning group's name.
+        group: AccountName,
+        /// Permissions in octal.
+        mode: Mode,
+        /// What the program may do though its user may not, as `setcap` takes it.
+        capabilities: FileCapabilities,
     }
 }
 
@@ -392,6 +471,9 @@ impl Supersede for DirectoryLayer {}
 impl Supersede for GroupLayer {}
 impl Supersede for LinkLayer {}
 impl Supersede for ScriptsLayer {}
+impl Supersede for OwnerLayer {}
+impl Supersede for PinLayer {}
+impl Supersede for RepositoryLayer {}
 impl Supersede for SysctlLayer {}
 impl Supersede for UserLayer {}
 

@@ -24,6 +24,7 @@
 //! environment; files come through a [`Reader`]. The keys of both files are declared once, as
 //! tables of the decoder, from which the JSON schemas in `recipes/` are generated too.
 
+mod capabilities;
 mod decode;
 mod diagnostic;
 mod glob;
@@ -35,16 +36,20 @@ mod lock;
 mod lock_diff;
 mod lock_file;
 mod mode;
+mod or_remove;
 mod origin;
 mod path;
 mod recipe;
 mod report;
 mod resolve;
+mod run;
+mod selection;
 mod size;
 mod source;
 mod suggest;
 mod table;
 mod timestamp;
+mod tmpfiles_line;
 mod word;
 
 #[cfg(test)]
@@ -52,6 +57,7 @@ mod schema;
 #[cfg(test)]
 mod snapshots;
 
+pub use capabilities::FileCapabilities;
 pub use diagnostic::{Diagnostic, Diagnostics, Excerpt, Position};
 pub use glob::PathPattern;
 pub use load::{DiskReader, Reader};
@@ -61,12 +67,16 @@ pub use mode::Mode;
 pub use origin::{lock_path, shipped};
 pub use path::{AbsolutePath, ImagePath, LinkTarget, PoolPath};
 pub use recipe::{
-    AcceptedScript, Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link,
-    Recipe, Source, Suite, TrustedKey, Unit, Update, User,
+    AcceptedScript, Alternative, Compression, Directory, DiskSizes, Distribution, File, Group,
+    Kernel, Link, Modules, Owner, Recipe, Source, Suite, TrustedKey, Unit, Update, User,
 };
+pub use run::{Run, RunName};
+pub use selection::{LocalDeb, Pin, Repository, Selection};
 pub use size::ByteSize;
 pub use timestamp::Timestamp;
+pub use tmpfiles_line::TmpfilesLine;
 pub use word::{
-    AccountName, Channel, CmdlineArg, Component, DebArchitecture, Gecos, ModuleName, PackageName,
-    PackageVersion, ScriptName, SuiteName, SysctlKey, UnitName, UpdateUrl, Why,
+    AccountName, Channel, CmdlineArg, Component, DebArchitecture, Gecos, ModuleName, ModuleOptions,
+    PackageName, PackageVersion, RepositoryName, ScriptName, SuiteName, SysctlKey, UnitName,
+    UpdateUrl, VersionPattern, Why,
 };

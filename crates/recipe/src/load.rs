@@ -330,6 +330,54 @@ mod tests {
     }
 
     #[test]
+    fn modules_alternatives_owners_and_tmpfiles_merge_like_all_else() {
+        let base = format!(
+            "tmpfiles = [\"d /srv\"]\n{COMPLETE}\n[modules]\nload = [\"loop\"]\n\
+             [modules.options]\nloop = \"max_loop=8\"\ndm-mod = \"x=1\"\n\
+             [alternatives]\n\"/usr/bin/vi\" = \"/usr/bin/nvi\"\n\
+             \"/usr/bin/ex\" = \"/usr/bin/nex\"\n\
+             [owners.\"/usr/bin/ping\"]\nmode = \"0750\"\ngroup = \"adm\"\n"
+        );
+        let site = "extends = \"root.toml\"\ntmpfiles.add = [\"d /opt\"]\n\
+             [modules]\nload.add = [\"overlay\"]\nblacklist = [\"nouveau\"]\n\
+             [modules.options]\nloop = { remove = true }\n\
+             [alternatives]\n\"/usr/bin/vi\" = \"/usr/bin/vim.tiny\"\n\
+             \"/usr/bin/ex\" = { remove = true }\n\
+             [owners.\"/usr/bin/ping\"]\ncapabilities = \"cap_net_raw=ep\"\n";
+        let recipe = load(&[("site.toml", site), ("root.toml", &base)]);
+        assert_eq!(texts(&recipe.tmpfiles), ["d /srv", "d /opt"]);
+        assert_eq!(texts(&recipe.modules.load), ["loop", "overlay"]);
+        assert_eq!(texts(&recipe.modules.blacklist), ["nouveau"]);
+        assert_eq!(texts(recipe.modules.options.keys()), ["dm-mod"]);
+        let choices = recipe.alternatives.iter();
+        let choices: Vec<String> = choices
+            .map(|(path, choice)| format!("{path} {} {}", choice.program, choice.place))
+            .collect();
+        assert_eq!(choices, ["/usr/bin/vi /usr/bin/vim.tiny site.toml:9"]);
+        let ping = &recipe.owners[&"/usr/bin/ping".parse().unwrap()];
+        assert_eq!(ping.mode.unwrap().to_string(), "0750");
+        assert_eq!(ping.capabilities.as_ref().unwrap().to_string(), "cap_net_raw=ep");
+        assert_eq!((ping.owner.is_none(), ping.place.as_str()), (true, "site.toml:11"));
+    }
+
+    #[test]
+    fn a_command_is_replaced_by_a_script_and_the_other_way_round() {
+        let base = format!(
+            "{COMPLETE}\n[run.a]\ncommand = [\"/usr/bin/fc-cache\", \"-f\"]\n\
+             [run.b]\nscript = \"true\"\n[run.c]\nscript = \"true\"\n"
+        );
+        let site = "extends = \"root.toml\"\n[run.a]\nscript = \"fc-cache\"\n\
+             [run.b]\ncommand = [\"/bin/true\"]\n[run.c]\nremove = true\n";
+        let recipe = load(&[("site.toml", site), ("root.toml", &base)]);
+        let runs: Vec<String> = recipe
+            .run
+            .iter()
+            .map(|(name, run)| format!("{name} {} {}", run.command.join(" "), run.place))
+            .collect();
+        assert_eq!(runs, ["a /bin/sh -e -c fc-cache site.toml:2", "b /bin/true site.toml:4"]);
+    }
+
+    #[test]
     fn unsaid_things_have_their_defaults() {
         let recipe = extended("[directories.\"/etc/x\"]\n[links.\"/etc/y\"]\ntarget = \"x\"");
         assert_eq!(
@@ -350,6 +398,11 @@ mod tests {
             "image.version = \"2\"",
             "disk.root = \"2G\"",
             "units.\"a.service\".enable = true",
+            "modules.load = [\"loop\"]",
+            "tmpfiles = [\"d /srv\"]",
+            "alternatives.\"/usr/bin/vi\" = \"/usr/bin/nvi\"",
+            "owners.\"/usr/bin/ping\".mode = \"0755\"",
+            "run.fonts.script = \"fc-cache\"",
             "source.components = [\"main\"]",
         ] {
             assert_eq!(lock_inputs(""), lock_inputs(same), "{same}");

@@ -6,8 +6,8 @@ use flagstone_artifact::{Architecture, ParseError, Sha256Digest};
 
 use crate::decode::Word;
 use crate::{
-    DebArchitecture, PackageName, PackageVersion, PoolPath, Recipe, ScriptName, SuiteName,
-    Timestamp, Why,
+    DebArchitecture, PackageName, PackageVersion, PoolPath, Recipe, RepositoryName, ScriptName,
+    SuiteName, Timestamp, Why,
 };
 
 /// What a recipe was resolved to: all that a build reads from the outside, by digest.
@@ -19,8 +19,8 @@ pub struct Lock {
     pub architecture: Architecture,
     /// The build's one clock: the newest date of the suites.
     pub date: Timestamp,
-    /// The suites that were read; at least one.
-    pub suites: BTreeMap<SuiteName, LockedSuite>,
+    /// The suites that were read, each of an archive; at least one.
+    pub suites: BTreeMap<(Archive, SuiteName), LockedSuite>,
     /// Every package of the image.
     pub packages: BTreeMap<PackageName, LockedPackage>,
     /// Digests of the maintainer scripts that were looked at and accepted as covered.
@@ -30,8 +30,6 @@ pub struct Lock {
 /// One suite as it was when the lock was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockedSuite {
-    /// The archive that holds it.
-    pub archive: Archive,
     /// Digest of its signed Release file.
     pub release: Sha256Digest,
     /// The Release file's date.
@@ -59,24 +57,30 @@ pub struct LockedPackage {
     pub why: Why,
 }
 
-/// One of a distribution's package archives; which mirror serves it is not a lock's concern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where packages come from; which mirror serves it is not a lock's concern.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Archive {
-    /// The archive proper.
+    /// The distribution's archive proper.
     Main,
-    /// The archive of security updates.
+    /// The distribution's archive of security updates.
     Security,
+    /// A repository that the recipe names.
+    Repository(RepositoryName),
+    /// A file beside the recipe.
+    Local,
 }
 
 impl Archive {
     #[cfg(test)]
-    pub(crate) const PATTERN: &str = "^(main|security)$";
+    pub(crate) const PATTERN: &str = "^[a-z][a-z0-9-]{0,31}$";
 
     /// Returns the id in locks.
-    pub const fn id(self) -> &'static str {
+    pub fn id(&self) -> &str {
         match self {
             Self::Main => "main",
             Self::Security => "security",
+            Self::Repository(name) => name.as_str(),
+            Self::Local => "local",
         }
     }
 }
@@ -91,13 +95,16 @@ impl FromStr for Archive {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        [Self::Main, Self::Security].into_iter().find(|archive| archive.id() == text).ok_or_else(
-            || ParseError {
+        match text {
+            "main" => Ok(Self::Main),
+            "security" => Ok(Self::Security),
+            "local" => Ok(Self::Local),
+            _ => text.parse().map(Self::Repository).map_err(|_| ParseError {
                 text: text.to_owned(),
                 what: "an archive",
-                rule: "it is \"main\" or \"security\"",
-            },
-        )
+                rule: "it is \"main\", \"security\", \"local\" or the name of a repository",
+            }),
+        }
     }
 }
 
@@ -134,6 +141,18 @@ impl StaleLock {
 }
 
 impl Lock {
+    /// Returns what leads to a package: itself, the one that needs it, and so on to one that was
+    /// requested. Empty if the lock does not have it.
+    pub fn why(&self, name: &PackageName) -> Vec<&PackageName> {
+        let mut steps: Vec<&PackageName> = Vec::new();
+        let mut next = self.packages.get_key_value(name);
+        while let Some((name, package)) = next.filter(|(name, _)| !steps.contains(name)) {
+            steps.push(name);
+            next = package.why.needed_by().and_then(|by| self.packages.get_key_value(&by));
+        }
+        steps
+    }
+
     /// Checks that the lock was made for what `recipe` asks for, and has it.
     ///
     /// # Errors

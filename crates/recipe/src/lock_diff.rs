@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::{Lock, PackageName, PackageVersion, SuiteName, Timestamp};
+use crate::{Archive, Lock, PackageName, PackageVersion, SuiteName, Timestamp};
 
 /// What differs between two locks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct LockDiff {
     /// Packages whose archive is another.
     pub changed: BTreeMap<PackageName, VersionChange>,
     /// Suites whose Release file is another, with its dates; `None` where a lock has no such suite.
-    pub suites: BTreeMap<SuiteName, (Option<Timestamp>, Option<Timestamp>)>,
+    pub suites: BTreeMap<(Archive, SuiteName), (Option<Timestamp>, Option<Timestamp>)>,
     /// Whether the locks differ in anything else: what they were made for, reasons, places,
     /// accepted scripts.
     pub other: bool,
@@ -76,8 +76,12 @@ impl LockDiff {
 impl fmt::Display for LockDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let date = |date: &Option<Timestamp>| date.map_or("none".to_owned(), |d| d.to_string());
-        let suites = self.suites.iter().map(|(name, (old, new))| {
-            (name.as_str(), format!("suite {name} {} → {}", date(old), date(new)))
+        let suites = self.suites.iter().map(|((archive, name), (old, new))| {
+            let shown = match archive {
+                Archive::Repository(repository) => format!("{repository}/{name}"),
+                _ => name.to_string(),
+            };
+            (name.as_str(), format!("suite {shown} {} → {}", date(old), date(new)))
         });
         let added = self.added.iter().map(|(name, new)| (name.as_str(), format!("+ {name} {new}")));
         let removed =

@@ -53,7 +53,7 @@ table! {
     struct SuiteTable {
         /// The suite's name.
         name: SuiteName,
-        /// The archive that holds it.
+        /// The archive that holds it: "main", "security", or a repository's name.
         archive: Archive,
         /// Digest of its signed Release file.
         #[cfg_attr(test, schemars(with = "Option<crate::schema::DigestText>"))]
@@ -74,7 +74,7 @@ table! {
         version: PackageVersion,
         /// Its architecture.
         architecture: DebArchitecture,
-        /// The archive that holds it.
+        /// The archive that holds it, or "local" for a file beside the recipe.
         archive: Archive,
         /// Where in the archive.
         path: PoolPath,
@@ -133,10 +133,10 @@ impl Lock {
         out.text("inputs", self.inputs);
         out.text("architecture", self.architecture);
         out.text("date", self.date);
-        for (name, suite) in &self.suites {
+        for ((archive, name), suite) in &self.suites {
             out.block("suites");
             out.text("name", name);
-            out.text("archive", suite.archive);
+            out.text("archive", archive);
             out.text("release-sha256", suite.release);
             out.text("date", suite.date);
             suite.valid_until.iter().for_each(|date| out.text("valid-until", date));
@@ -146,7 +146,7 @@ impl Lock {
             out.text("name", name);
             out.text("version", &package.version);
             out.text("architecture", &package.architecture);
-            out.text("archive", package.archive);
+            out.text("archive", &package.archive);
             out.text("path", &package.path);
             out.number("size", package.size);
             out.text("sha256", package.sha256);
@@ -243,14 +243,14 @@ impl Reading<'_> {
         value.map(|value| value.value)
     }
 
-    fn suite(&mut self, table: SuiteTable, at: &At) -> Option<(SuiteName, LockedSuite)> {
+    fn suite(&mut self, table: SuiteTable, at: &At) -> Option<((Archive, SuiteName), LockedSuite)> {
+        let archive = self.need(table.archive, "archive", at)?;
         let suite = LockedSuite {
-            archive: self.need(table.archive, "archive", at)?,
             release: self.need(table.release_sha256, "release-sha256", at)?,
             date: self.need(table.date, "date", at)?,
             valid_until: table.valid_until.map(|date| date.value),
         };
-        Some((self.need(table.name, "name", at)?, suite))
+        Some(((archive, self.need(table.name, "name", at)?), suite))
     }
 
     fn package(&mut self, table: PackageTable, at: &At) -> Option<(PackageName, LockedPackage)> {
@@ -320,8 +320,7 @@ pub(crate) mod tests {
 
     /// A small lock.
     pub(crate) fn sample() -> Lock {
-        let suite = |archive, date: &str, until: Option<&str>| LockedSuite {
-            archive,
+        let suite = |date: &str, until: Option<&str>| LockedSuite {
             release: Sha256Digest::from_bytes([7; 32]),
             date: date.parse().unwrap(),
             valid_until: until.map(|until| until.parse().unwrap()),
@@ -336,10 +335,10 @@ pub(crate) mod tests {
             architecture: Architecture::X86_64,
             date: "2026-01-02T10:00:00Z".parse().unwrap(),
             suites: BTreeMap::from([
-                ("trixie".parse().unwrap(), suite(Archive::Main, "2025-11-15T10:00:00Z", None)),
+                ((Archive::Main, "trixie".parse().unwrap()), suite("2025-11-15T10:00:00Z", None)),
                 (
-                    "trixie-security".parse().unwrap(),
-                    suite(Archive::Security, "2026-01-02T10:00:00Z", Some("2026-01-09T10:00:00Z")),
+                    (Archive::Security, "trixie-security".parse().unwrap()),
+                    suite("2026-01-02T10:00:00Z", Some("2026-01-09T10:00:00Z")),
                 ),
             ]),
             packages: BTreeMap::from([
@@ -369,6 +368,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn reasons_lead_to_what_was_requested() {
+        let lock = sample();
+        let why = |name: &str| -> Vec<String> {
+            let steps = lock.why(&name.parse().unwrap());
+            steps.into_iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(why("libc6"), ["libc6", "bash"]);
+        assert_eq!(why("bash"), ["bash"]);
+        assert!(why("dash").is_empty());
+        // Reasons that go round do not do so for ever.
+        let mut lock = lock.clone();
+        let bash = lock.packages.get_mut(&"bash".parse().unwrap()).unwrap();
+        bash.why = "needed by libc6 (Depends: bash)".parse().unwrap();
+        assert_eq!(lock.why(&"bash".parse().unwrap()).len(), 2);
+    }
+
+    #[test]
     fn every_truncation_is_an_error_or_a_shorter_lock() {
         let lock = sample();
         let text = lock.render();
@@ -394,7 +410,7 @@ pub(crate) mod tests {
         new.packages.insert("libc7".parse().unwrap(), libc6);
         let bash = package("5.3-1", "pool/main/b/bash/bash_5.3-1_amd64.deb", 5);
         new.packages.insert("bash".parse().unwrap(), bash);
-        let suite = new.suites.get_mut(&"trixie-security".parse().unwrap()).unwrap();
+        let suite = new.suites.values_mut().last().unwrap();
         suite.release = Sha256Digest::from_bytes([8; 32]);
         suite.date = "2026-02-01T00:00:00Z".parse().unwrap();
         insta::assert_snapshot!(LockDiff::between(&old, &new), @"

@@ -68,8 +68,8 @@ impl Word for ImagePath {
             }
             "usr" | "etc" => (!text.starts_with('/')).then(|| format!("did you mean `/{text}`?")),
             _ => Some(
-                "the rest of the file system belongs to the machine: let a tmpfiles.d file below \
-                 /usr/lib/tmpfiles.d make it at boot"
+                "the rest of the file system belongs to the machine: let a line of tmpfiles.d under \
+                 [tmpfiles] make it at boot"
                     .to_owned(),
             ),
         }

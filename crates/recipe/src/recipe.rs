@@ -9,8 +9,9 @@ use crate::decode::Word;
 use crate::source::At;
 use crate::{
     AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, Diagnostic,
-    Gecos, ImagePath, LinkTarget, Mode, ModuleName, PackageName, PathPattern, ScriptName,
-    SuiteName, SysctlKey, UnitName, UpdateUrl,
+    FileCapabilities, Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName,
+    PathPattern, Run, RunName, ScriptName, Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName,
+    UpdateUrl,
 };
 
 /// What an image shall be: a recipe merged with all that it extends, and checked.
@@ -25,6 +26,8 @@ pub struct Recipe {
     pub retarget: Option<Architecture>,
     /// Where packages come from.
     pub source: Source,
+    /// Which packages may be chosen besides.
+    pub selection: Selection,
     /// Packages to install, the kernel's not among them; see [`Self::requested`].
     pub packages: BTreeSet<PackageName>,
     /// Packages that are never installed, though others depend on them.
@@ -39,6 +42,10 @@ pub struct Recipe {
     pub initrd_modules: BTreeSet<ModuleName>,
     /// Kernel parameters to set at boot.
     pub sysctl: BTreeMap<SysctlKey, String>,
+    /// Kernel modules of the running system.
+    pub modules: Modules,
+    /// Lines of tmpfiles.d(5), in the recipe's order.
+    pub tmpfiles: Vec<TmpfilesLine>,
     /// How /usr is compressed.
     pub compression: Compression,
     /// Sizes of the partitions.
@@ -51,6 +58,10 @@ pub struct Recipe {
     pub directories: BTreeMap<ImagePath, Directory>,
     /// Symbolic links to add or replace.
     pub links: BTreeMap<ImagePath, Link>,
+    /// Which program a command is.
+    pub alternatives: BTreeMap<ImagePath, Alternative>,
+    /// Owners, permissions and capabilities of what is there already; applied last of all.
+    pub owners: BTreeMap<ImagePath, Owner>,
     /// Groups to add; without those that users bring along.
     pub groups: BTreeMap<AccountName, Group>,
     /// Users to add.
@@ -59,6 +70,8 @@ pub struct Recipe {
     pub units: BTreeMap<UnitName, Unit>,
     /// Maintainer scripts that a person looked at and accepts unrun.
     pub scripts: BTreeMap<(PackageName, ScriptName), AcceptedScript>,
+    /// Commands to run inside the tree, in this order.
+    pub run: BTreeMap<RunName, Run>,
 }
 
 /// Where packages come from.
@@ -177,6 +190,41 @@ pub struct Link {
     pub target: LinkTarget,
 }
 
+/// Kernel modules of the running system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modules {
+    /// Those to load at boot, in the recipe's order.
+    pub load: Vec<ModuleName>,
+    /// Those that are not loaded for a device by themselves; none that is loaded at boot.
+    pub blacklist: BTreeSet<ModuleName>,
+    /// Their parameters.
+    pub options: BTreeMap<ModuleName, ModuleOptions>,
+}
+
+/// The program that a command is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// The program; never the command itself.
+    pub program: ImagePath,
+    /// Where the recipe says so, as `file:line`, for messages.
+    pub place: String,
+}
+
+/// What changes of a file or directory that is there already; something does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The owning user.
+    pub owner: Option<AccountName>,
+    /// The owning group.
+    pub group: Option<AccountName>,
+    /// The permissions.
+    pub mode: Option<Mode>,
+    /// What the program may do though its user may not.
+    pub capabilities: Option<FileCapabilities>,
+    /// Where the recipe says so, as `file:line`, for messages.
+    pub place: String,
+}
+
 /// A group to add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -272,6 +320,7 @@ impl Recipe {
         for package in &self.exclude {
             line("exclude", package.as_str());
         }
+        self.selection.inputs(line);
         Sha256Digest::of(text.as_bytes())
     }
 }

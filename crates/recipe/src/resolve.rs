@@ -1,5 +1,7 @@
 //! From the merged layer to the recipe: what is required, what is assumed, what contradicts.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use flagstone_artifact::{Architecture, ImageName};
@@ -21,7 +23,7 @@ use crate::report::Report;
 use crate::source::{At, Located};
 use crate::{
     AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic, Diagnostics, ImagePath,
-    Mode, PackageName, ScriptName, SuiteName,
+    Mode, PackageName, ScriptName, Selection, SuiteName,
 };
 
 /// The longest file that a recipe can bring, in bytes.
@@ -55,9 +57,9 @@ pub(crate) fn resolve(
     recipe.ok_or_else(|| Diagnostic::new(shown, "the recipe is not complete").into())
 }
 
-struct Resolver<'r> {
+pub(crate) struct Resolver<'r> {
     reader: &'r dyn Reader,
-    report: Report,
+    pub(crate) report: Report,
     /// Keys that nobody gave.
     missing: Vec<String>,
 }
@@ -73,7 +75,14 @@ impl Resolver<'_> {
         self.paths(&layer);
         self.account_numbers(&layer);
         let architecture = image.as_ref().map(|image| image.architecture);
-        let source = self.source(section(layer.source));
+        let source = section(layer.source);
+        let recommends = source.recommends.as_ref().is_some_and(|word| word.value);
+        let source = self.source(source);
+        let repositories = self.entries(layer.repositories, |it, _, at, r| it.repository(at, r));
+        let suites = source.as_ref().map_or(&[][..], |source| &source.suites);
+        let pins = self.entries(layer.pin, |it, _, at, pin| it.pin(at, pin, suites, &repositories));
+        let debs = self.debs(items(layer.debs));
+        let selection = Selection { recommends, pins, repositories, debs };
         let exclude = items(layer.exclude);
         let packages = self.packages(items(layer.packages), &exclude);
         let kernel = self.kernel(section(layer.kernel), architecture, &exclude);
@@ -84,9 +93,13 @@ impl Resolver<'_> {
         let files = self.entries(layer.files, |it, _, at, file| it.file(at, file));
         let directories = self.entries(layer.directories, |_, _, _, dir| Some(directory(dir)));
         let links = self.entries(layer.links, |it, _, at, link| it.link(at, link));
+        let modules = self.modules(section(layer.modules));
+        let alternatives = self.entries(layer.alternatives, Self::alternative);
+        let owners = self.entries(layer.owners, |it, _, at, owner| it.owner(at, owner));
         let groups = self.entries(layer.groups, |it, _, at, group| it.group(at, group));
         let users = self.entries(layer.users, Self::user);
         let units = self.entries(layer.units, |it, _, _, unit| Some(it.unit(unit)));
+        let run = self.entries(layer.run, |it, _, at, run| it.run(at, run));
         let sysctl = self.entries(layer.sysctl, |_, _, _, value| match value {
             SysctlLayer::Value(value) => Some(value),
             SysctlLayer::Remove(_) => None,
@@ -97,6 +110,7 @@ impl Resolver<'_> {
             image: image?,
             retarget,
             source: source?,
+            selection,
             packages,
             exclude: values(exclude),
             prune: values(items(layer.prune)),
@@ -104,16 +118,21 @@ impl Resolver<'_> {
             kernel: kernel?,
             initrd_modules: values(items(section(layer.initrd).modules)),
             sysctl,
+            modules,
+            tmpfiles: values(items(layer.tmpfiles)),
             compression,
             disk: disk?,
             update,
             files,
             directories,
             links,
+            alternatives,
+            owners,
             groups,
             users,
             units,
             scripts,
+            run,
         })
     }
 
@@ -175,10 +194,14 @@ impl Resolver<'_> {
                 _ => {}
             }
         }
-        let mut components: Vec<Component> = values(items(layer.components));
-        if components.is_empty() {
-            components.push(default("main"));
+        for extra in items(layer.extra) {
+            if suites.iter().any(|suite| suite.name == extra.value) {
+                self.report.push(extra.at.error(format!("`{}` is read anyway", extra.value)));
+            } else {
+                suites.push(Suite { name: extra.value, archive: Archive::Main });
+            }
         }
+        let components = components(layer.components);
         let distribution = layer.distribution.map_or(Distribution::Debian, |d| d.value);
         Some(Source { distribution, suites, components })
     }
@@ -287,16 +310,19 @@ impl Resolver<'_> {
     fn update(&mut self, layer: UpdateLayer) -> Update {
         let mut keys = Vec::new();
         for key in items(layer.keys) {
-            if let Some((path, content)) = self.read_beside(&key, KEY_MAX) {
-                keys.push(TrustedKey { path, content });
-            }
+            keys.extend(self.key(&key));
         }
         let channel = layer.channel.map(|channel| channel.value);
         Update { channel, url: layer.url.map(|url| url.value), keys }
     }
 
+    /// Reads a file with keys.
+    pub(crate) fn key(&mut self, path: &Located<RelativePath>) -> Option<TrustedKey> {
+        self.read_beside(path, KEY_MAX).map(|(path, content)| TrustedKey { path, content })
+    }
+
     /// Reads a file relative to the recipe that names it.
-    fn read_beside(
+    pub(crate) fn read_beside(
         &mut self,
         path: &Located<RelativePath>,
         limit: u64,
@@ -369,11 +395,21 @@ impl Resolver<'_> {
     }
 
     /// Unwraps a value that the entry at `at` cannot be without.
-    fn demand<T>(&mut self, value: Option<Located<T>>, key: &str, at: &At) -> Option<T> {
+    pub(crate) fn demand<T>(&mut self, value: Option<Located<T>>, key: &str, at: &At) -> Option<T> {
+        self.demand_located(value, key, at).map(|value| value.value)
+    }
+
+    /// The same, with the value's place.
+    pub(crate) fn demand_located<T>(
+        &mut self,
+        value: Option<Located<T>>,
+        key: &str,
+        at: &At,
+    ) -> Option<Located<T>> {
         if value.is_none() {
             self.report.push(at.error(format!("the key `{key}` is missing here")));
         }
-        value.map(|value| value.value)
+        value
     }
 
     fn user(&mut self, name: &AccountName, at: &At, layer: UserLayer) -> Option<User> {
@@ -462,6 +498,15 @@ fn scripts(
         }
     }
     all
+}
+
+/// Returns the components of a suite, at least one.
+pub(crate) fn components(list: Option<Located<List<Component>>>) -> Vec<Component> {
+    let mut components: Vec<Component> = values(items(list));
+    if components.is_empty() {
+        components.push(default("main"));
+    }
+    components
 }
 
 fn directory(layer: DirectoryLayer) -> Directory {

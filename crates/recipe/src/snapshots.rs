@@ -245,6 +245,81 @@ enable = false
 "#,
     ),
     (
+        "alternatives",
+        r#"
+[alternatives]
+"/usr/bin/vi" = "/bin/vim.tiny"
+"/usr/bin/awk" = ["/usr/bin/mawk"]
+editor = "/usr/bin/vim.tiny"
+"/usr/bin/pager" = { remove = true }
+"/usr/bin/nc" = {}
+"#,
+    ),
+    (
+        "modules",
+        r#"
+[modules]
+load = ["br_netfilter", "ip_vs.ko.xz"]
+option.loop = "max_loop=8"
+[modules.options]
+loop = 8
+"#,
+    ),
+    (
+        "lines of tmpfiles.d",
+        r#"
+tmpfiles = ["d /srv 0755 root root", "/srv/www", "dir /srv/x", "d srv", "d /srv/y 755x"]
+"#,
+    ),
+    (
+        "owners",
+        r#"
+[owners."/usr/bin/ping"]
+capabilities = "cap_net_rwa=ep"
+[owners."/usr/bin/dumpcap"]
+groups = "wireshark"
+[owners."/var/lib/x"]
+mode = "0700"
+"#,
+    ),
+    (
+        "what modules, alternatives and owners contradict",
+        r#"
+[modules]
+load = ["br_netfilter", "nf-conntrack"]
+blacklist = ["nouveau", "nf_conntrack"]
+[alternatives]
+"/usr/bin/ex" = "/usr/bin/ex"
+[owners."/usr/bin/x"]
+"#,
+    ),
+    (
+        "commands",
+        r#"
+[run.Fonts]
+command = ["/usr/bin/fc-cache"]
+[run.a]
+command = "/usr/bin/fc-cache -f"
+[run.b]
+command = ["fc-cache"]
+[run.c]
+command = []
+[run.d]
+script = " "
+[run.e]
+comand = ["/usr/bin/fc-cache"]
+"#,
+    ),
+    (
+        "commands of no or of two kinds",
+        r#"
+[run.a]
+[run.b]
+command = ["/usr/bin/fc-cache"]
+script = "fc-cache"
+"#,
+    ),
+    (
         "accounts",
         "
 [users.Core]
@@ -332,6 +407,32 @@ architecture = "arm64"
 [update]
 url = "updates.example"
 channel = "Stable"
+"#,
+    ),
+    (
+        "words that are none",
+        "\n[pin.dash]\nversion = \"*\"\n[repositories.main]\nsuite = \"stable\"\n",
+    ),
+    (
+        "pins that mean nothing",
+        r#"
+[pin.openssl]
+[pin.bash]
+suite = "trixie-backport"
+[pin.dash]
+version = "0.5*"
+repository = "own"
+"#,
+    ),
+    (
+        "repositories and packages that cannot be read",
+        r#"
+debs = ["hello.deb"]
+[source]
+extra = ["trixie-updates"]
+[repositories.own]
+components = ["main"]
+key = "own.asc"
 "#,
     ),
 ];

@@ -102,6 +102,25 @@ word! {
 }
 
 word! {
+    /// A package version, or how it starts, with a `*` at the end.
+    VersionPattern, "a version or the start of one",
+    "it starts with a digit, has A-Z, a-z, 0-9, \".\", \"+\", \"-\", \"~\" and \":\", and may end with \"*\"",
+    "^[0-9][A-Za-z0-9.+~:-]{0,126}[*]?$",
+    |text| shaped(text.strip_suffix('*').unwrap_or(text), 127, |b| b.is_ascii_digit(), |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':')
+    })
+}
+
+word! {
+    /// The name that a recipe gives to a repository of somebody else's.
+    RepositoryName, "a repository's name",
+    "it has 1 to 32 of a-z, 0-9 and \"-\", starts with a letter, and is not \"main\", \"security\" or \"local\"",
+    "^[a-z][a-z0-9-]{0,31}$",
+    |text| !matches!(text, "main" | "security" | "local")
+        && shaped(text, 32, |b| b.is_ascii_lowercase(), |b| lower_or_digit(b) || b == b'-')
+}
+
+word! {
     /// The name of a user or group.
     ///
     /// The grammar is the strict one that systemd accepts everywhere (`systemd.io/USER_NAMES`).
@@ -131,6 +150,14 @@ word! {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         shaped(text, 64, allowed, allowed)
     }
+}
+
+word! {
+    /// Parameters of a kernel module, as `modprobe` takes them: `hashsize=65536`.
+    ModuleOptions, "a module's options",
+    "it is one line of 1 to 512 ASCII characters without backslashes, and starts with no blank",
+    "^[!-\\[\\]-~][ -\\[\\]-~]{0,511}$",
+    |text| shaped(text, 512, |b| b != b' ', |b| matches!(b, b' '..=b'~') && b != b'\\')
 }
 
 word! {
@@ -243,6 +270,13 @@ impl Word for PackageName {
     }
 }
 
+impl Why {
+    /// Returns the package that needs the one that this is the reason for, if it says so.
+    pub fn needed_by(&self) -> Option<PackageName> {
+        self.0.strip_prefix("needed by ")?.split(' ').next()?.parse().ok()
+    }
+}
+
 impl Word for UnitName {
     fn hint(text: &str) -> Option<String> {
         if text.contains('.') {
@@ -271,11 +305,14 @@ impl Word for Channel {}
 impl Word for Component {}
 impl Word for DebArchitecture {}
 impl Word for Gecos {}
+impl Word for ModuleOptions {}
 impl Word for PackageVersion {}
+impl Word for RepositoryName {}
 impl Word for ScriptName {}
 impl Word for SuiteName {}
 impl Word for SysctlKey {}
 impl Word for UpdateUrl {}
+impl Word for VersionPattern {}
 impl Word for Why {}
 
 #[cfg(test)]
@@ -344,6 +381,8 @@ mod tests {
         );
         check::<Why>(&["requested", "needed by a | b (>= 1)"], &["", "a\nb", "\"", "\\"]);
         check::<ScriptName>(&["postinst"], &["", "postinst2"]);
+        check::<VersionPattern>(&["1", "6.12.*", "1:2*"], &["", "*", "a*", "1*2", "1 "]);
+        check::<RepositoryName>(&["docker", "own-2"], &["", "main", "local", "Own", "2own"]);
     }
 
     /// Checks that the parser accepts what the JSON schema does.
@@ -369,16 +408,22 @@ mod tests {
         check_pattern::<DebArchitecture>();
         check_pattern::<Gecos>();
         check_pattern::<ModuleName>();
+        check_pattern::<ModuleOptions>();
         check_pattern::<PackageName>();
         check_pattern::<PackageVersion>();
+        check_pattern::<RepositoryName>();
+        check_pattern::<crate::RunName>();
         check_pattern::<ScriptName>();
         check_pattern::<SuiteName>();
         check_pattern::<UnitName>();
         check_pattern::<UpdateUrl>();
+        check_pattern::<VersionPattern>();
         check_pattern::<Why>();
         check_pattern::<crate::ByteSize>();
         check_pattern::<crate::Compression>();
+        check_pattern::<crate::FileCapabilities>();
         check_pattern::<crate::Mode>();
+        check_pattern::<crate::TmpfilesLine>();
     }
 
     #[test]

@@ -137,6 +137,42 @@ pub enum RootfsError {
     /// A file of the recipe lies where the image has no place for it.
     #[error("the recipe's file {0:?} is neither below /usr nor below /etc")]
     OutsideImage(String),
+    /// No package brings the program that a recipe chose for a command.
+    #[error("{place} makes {command} the program {program}, which does not exist")]
+    NoProvider {
+        /// The command.
+        command: String,
+        /// The program.
+        program: String,
+        /// Where the recipe says so.
+        place: String,
+        /// What could be meant.
+        present: Vec<String>,
+    },
+    /// A recipe chooses a program for a path that a package has a file or directory at.
+    #[error("{place} cannot choose what {command} is: a package ships it")]
+    NoChoice {
+        /// The command.
+        command: String,
+        /// Where the recipe says so.
+        place: String,
+    },
+    /// A recipe gives an owner to what is not there.
+    #[error("there is no {path}, which {place} is about")]
+    NothingThere {
+        /// The path.
+        path: String,
+        /// Where the recipe says so.
+        place: String,
+    },
+    /// A recipe gives capabilities to what is no file, or an owner to a link.
+    #[error("{path}, which {place} is about, is of another kind than it takes")]
+    NotAProgram {
+        /// The path.
+        path: String,
+        /// Where the recipe says so.
+        place: String,
+    },
     /// A certificate file is not a certificate.
     #[error("/{path} is no certificate: {reason}")]
     Certificate {
@@ -171,7 +207,27 @@ impl RootfsError {
                 format!("add the package that ships {unit}, or take {unit} out of the recipe")
             }
             Self::OutsideImage(_) => {
-                "put it below /usr or /etc; a line of tmpfiles.d makes it elsewhere at boot"
+                "put it below /usr or /etc; a line under [tmpfiles] makes it elsewhere at boot"
+                    .to_owned()
+            }
+            Self::NoProvider { present, .. } if present.is_empty() => {
+                "add the package that ships the program to the recipe".to_owned()
+            }
+            Self::NoProvider { present, .. } => {
+                format!(
+                    "there is {}; or add the package that ships the program",
+                    present.join(", ")
+                )
+            }
+            Self::NoChoice { command, .. } => {
+                format!("to replace it all the same, give {command} under [links]")
+            }
+            Self::NothingThere { .. } => {
+                "add the package that ships it, or correct the path".to_owned()
+            }
+            Self::NotAProgram { .. } => {
+                "owners are for files and directories, capabilities for files: name what a link \
+                 points to"
                     .to_owned()
             }
             Self::SeveralKernels(_) => "name exactly one kernel package in the recipe".to_owned(),

@@ -55,6 +55,13 @@ const SHELL_LISTS: &str = "usr/share/debianutils/shells.d";
 pub(crate) const ADDED_SHELLS: [&str; 4] =
     ["/bin/zsh", "/usr/bin/zsh", "/usr/bin/fish", "/usr/bin/tmux"];
 
+/// How fonts are drawn: the choices that fontconfig-config's script makes where nobody answers its
+/// questions. Each is left out where something of its kind is there.
+const FONT_CHOICES: [(&[&str], &str); 2] = [
+    (&["10-hinting-"], "10-hinting-slight.conf"),
+    (&["70-no-bitmaps", "70-yes-bitmaps"], "70-no-bitmaps-except-emoji.conf"),
+];
+
 /// Local names, and the multicast groups by which ping6 finds neighbours.
 const HOSTS: &str = "\
 127.0.0.1\tlocalhost
@@ -115,6 +122,7 @@ pub(crate) fn write(tree: &mut Tree, input: &EtcInput, date: Mtime) -> Result<()
     link_resolver(&mut edit)?;
     set_time_zone(&mut edit, &input.timezone)?;
     set_locale(&mut edit, &input.locale)?;
+    choose_fonts(&mut edit)?;
     list_shells(&mut edit)
 }
 
@@ -144,6 +152,19 @@ fn link_resolver(edit: &mut Edit<'_>) -> Result<(), RootfsError> {
 fn set_time_zone(edit: &mut Edit<'_>, name: &str) -> Result<(), RootfsError> {
     if edit.resolve_file(&format!("usr/share/zoneinfo/{name}")).is_some() {
         edit.default_symlink("etc/localtime", &format!("../usr/share/zoneinfo/{name}"))?;
+    }
+    Ok(())
+}
+
+fn choose_fonts(edit: &mut Edit<'_>) -> Result<(), RootfsError> {
+    const CHOSEN: &str = "etc/fonts/conf.d";
+    let present = names(edit.tree, CHOSEN);
+    for (kinds, choice) in FONT_CHOICES {
+        let available = format!("usr/share/fontconfig/conf.avail/{choice}");
+        let is_chosen = present.iter().any(|name| kinds.iter().any(|kind| name.starts_with(kind)));
+        if edit.exists(&available) && !is_chosen {
+            edit.symlink(&format!("{CHOSEN}/{choice}"), &format!("/{available}"))?;
+        }
     }
     Ok(())
 }
@@ -216,5 +237,23 @@ mod tests {
         assert!(tree.read_text("etc/issue").unwrap().starts_with("\\S"));
         assert!(tree.exists("etc/resolv.conf") && !tree.exists("etc/hostname"));
         assert!(!tree.exists("etc/motd"));
+    }
+
+    #[test]
+    fn fonts_are_drawn_as_the_script_would_choose_unless_somebody_chose() {
+        let mut tree = Tree::new(META);
+        let available = "usr/share/fontconfig/conf.avail";
+        for path in [
+            format!("{available}/10-hinting-slight.conf"),
+            format!("{available}/70-no-bitmaps-except-emoji.conf"),
+            "etc/fonts/conf.d/70-fonts-noto-cjk.conf".to_owned(),
+            "etc/fonts/conf.d/10-hinting-none.conf".to_owned(),
+        ] {
+            tree.put(path, META, Inode::file(META, "")).unwrap();
+        }
+        write(&mut tree, &EtcInput::default(), DATE).unwrap();
+        let (path, _) = tree.resolve("etc/fonts/conf.d/70-no-bitmaps-except-emoji.conf").unwrap();
+        assert_eq!(path.to_string(), format!("{available}/70-no-bitmaps-except-emoji.conf"));
+        assert!(!tree.exists("etc/fonts/conf.d/10-hinting-slight.conf"));
     }
 }

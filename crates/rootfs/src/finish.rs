@@ -4,8 +4,9 @@ use flagstone_scripts::Declaration;
 use flagstone_tree::{Mtime, Tree};
 
 use crate::{
-    EtcInput, Home, Note, OwnFile, RootfsError, UnitsInput, UsersInput, alternatives,
-    ca_certificates, declared_files, etc_files, own_files, ownership, pam, set_id, units, users,
+    Choice, EtcInput, Home, ModulesInput, Note, OwnFile, RootfsError, UnitsInput, UsersInput,
+    alternatives, ca_certificates, declared_files, etc_files, module_settings, own_files,
+    ownership, pam, set_id, units, users,
 };
 
 /// What the finishers are told.
@@ -25,6 +26,10 @@ pub struct FinishInput {
     pub sysctl: BTreeMap<String, String>,
     /// Lines for tmpfiles.d(5).
     pub tmpfiles: Vec<String>,
+    /// Kernel modules.
+    pub modules: ModulesInput,
+    /// Which program a command is, where the best one is not wanted.
+    pub alternatives: Vec<Choice>,
     /// What packages' scripts state in plain words, by package, in the order of the scripts.
     pub declarations: Vec<(String, Declaration)>,
 }
@@ -58,12 +63,14 @@ pub fn finish(tree: &mut Tree, input: &FinishInput) -> Result<FinishReport, Root
     let mut notes = Vec::new();
     own_files::place(tree, &input.files, date)?;
     own_files::settings(tree, &input.sysctl, &input.tmpfiles, date)?;
+    module_settings::write(tree, &input.modules, date)?;
     let users::UsersOutcome { accounts, homes } =
         users::create(tree, &input.users, &input.declarations, date, &mut notes)?;
+    own_files::check_accounts(&input.tmpfiles, &accounts)?;
     etc_files::write(tree, &input.etc, date)?;
     pam::configure(tree, date)?;
     ca_certificates::install(tree, date, &mut notes)?;
-    alternatives::link(tree, &input.declarations, date)?;
+    alternatives::link(tree, &input.alternatives, &input.declarations, date)?;
     declared_files::make(tree, &input.declarations, &accounts, date, &mut notes)?;
     ownership::fix_owners(tree, &accounts)?;
     own_files::assign_owners(tree, &input.files, &accounts)?;

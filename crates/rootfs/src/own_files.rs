@@ -8,6 +8,7 @@ use flagstone_tree::{Inode, Kind, Metadata, Mtime, Tree, TreeError, TreePath};
 use crate::RootfsError;
 use crate::accounts::Accounts;
 use crate::edit::{Edit, merged};
+use crate::sysusers::fields;
 
 const STEP: &str = "own files";
 
@@ -101,6 +102,29 @@ pub(crate) fn settings(
     Ok(())
 }
 
+/// Checks that the image has the accounts that lines of tmpfiles.d(5) name: at boot, a line whose
+/// owner is missing is not carried out.
+pub(crate) fn check_accounts(tmpfiles: &[String], accounts: &Accounts) -> Result<(), RootfsError> {
+    for line in tmpfiles {
+        // What cannot be taken apart is systemd's to complain about.
+        let fields = fields(line).unwrap_or_default();
+        // A colon has the owner set only where the path is new.
+        let name = |index: usize| {
+            let name = fields.get(index)?.trim_start_matches(':');
+            let named = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            named.then_some(name)
+        };
+        let wanted_by = || format!("the line {line:?} of tmpfiles.d");
+        if let Some(user) = name(3) {
+            accounts.uid(user, &wanted_by())?;
+        }
+        if let Some(group) = name(4) {
+            accounts.gid(group, &wanted_by())?;
+        }
+    }
+    Ok(())
+}
+
 fn joined(path: &str, lines: &[String]) -> Result<String, RootfsError> {
     if let Some(bad) = lines.iter().position(|line| line.contains(['\n', '\0'])) {
         let reason = "the recipe's value holds a line break".to_owned();
@@ -181,5 +205,18 @@ mod tests {
         let text = tree.read_text("usr/lib/sysctl.d/60-flagstone.conf").unwrap();
         assert_eq!(text, "vm.swappiness = 10\n");
         assert!(settings(&mut tree, &sysctl, &["a\nb".into()], DATE).is_err());
+    }
+
+    #[test]
+    fn lines_of_tmpfiles_d_name_accounts_that_exist() {
+        let accounts = Accounts::parse(("p", "root:*:0:0:::\n"), ("g", "adm:*:4:\n")).unwrap();
+        let check = |line: &str| check_accounts(&[line.to_owned()], &accounts);
+        for good in ["d /srv", "d /srv 0755 root adm", "d /srv - - -", "d /srv - 5 :adm - x"] {
+            check(good).unwrap();
+        }
+        let error = check("d /srv 0755 root www").unwrap_err();
+        let expected = "the line \"d /srv 0755 root www\" of tmpfiles.d needs the group \"www\", \
+                        which does not exist";
+        assert_eq!(error.to_string(), expected);
     }
 }

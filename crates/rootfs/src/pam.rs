@@ -21,6 +21,9 @@ const STACKS: [(&str, &str, &str); 5] = [
     ("session-noninteractive", "Session", "session"),
 ];
 
+/// A module that is gone; profiles that name it are left out.
+const DEAD_MODULE: &str = "pam_tally";
+
 /// What a profile says: fields by name; a value of several lines has one module a line.
 type Profile = BTreeMap<String, String>;
 
@@ -42,47 +45,56 @@ pub(crate) fn configure(tree: &mut Tree, date: Mtime) -> Result<(), RootfsError>
     Ok(())
 }
 
-/// Reads the profiles that are on by default, in the order in which they apply. Of two that exclude
-/// each other the later gives way.
+/// Reads the profiles that are on by default, in the order in which they apply.
 fn default_profiles(edit: &Edit<'_>) -> Result<Vec<Profile>, RootfsError> {
     let mut found: Vec<(i64, String, Profile)> = Vec::new();
-    for name in names(edit.tree, PROFILES).into_iter().filter(|name| !name.ends_with('~')) {
+    for name in names(edit.tree, PROFILES).into_iter().filter(|name| !is_backup(name)) {
         let text = edit.text(&format!("{PROFILES}/{name}"))?.unwrap_or_default();
         let profile = parse(&text);
-        if profile.get("Default").is_some_and(|value| value == "yes") {
-            let priority = profile.get("Priority").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let is_on = profile.get("Default").is_some_and(|value| value == "yes");
+        if is_on && !profile.values().any(|value| value.contains(DEAD_MODULE)) {
+            let priority = profile.get("Priority").map_or(0, |text| leading_number(text));
             found.push((priority, name, profile));
         }
     }
     found.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
-    let mut chosen: Vec<(String, Profile)> = Vec::new();
-    for (_, name, profile) in found {
-        let excludes = |profile: &Profile, name: &str| {
-            profile.get("Conflicts").is_some_and(|list| list.split(", ").any(|other| other == name))
-        };
-        let barred = chosen
-            .iter()
-            .any(|(other, theirs)| excludes(theirs, &name) || excludes(&profile, other));
-        if !barred {
-            chosen.push((name, profile));
-        }
-    }
+    let mut chosen: Vec<(String, Profile)> =
+        found.into_iter().map(|(_, name, profile)| (name, profile)).collect();
+    drop_conflicts(&mut chosen);
     Ok(chosen.into_iter().map(|(_, profile)| profile).collect())
 }
 
-/// Parses `Field: value` with continuation lines, blanks around them cut off.
+/// Tells whether an editor left a file.
+fn is_backup(name: &str) -> bool {
+    name.ends_with('~') || (name.len() > 2 && name.starts_with('#') && name.ends_with('#'))
+}
+
+fn leading_number(text: &str) -> i64 {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let digits = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    text[..text.len() - unsigned.len() + digits].parse().unwrap_or(0)
+}
+
+/// Takes out what each profile, from the first on, says that it excludes: earlier ones, too.
+fn drop_conflicts(chosen: &mut Vec<(String, Profile)>) {
+    let mut index = 0;
+    while let Some((_, profile)) = chosen.get(index) {
+        let excluded = profile.get("Conflicts").cloned().unwrap_or_default();
+        chosen.retain(|(name, _)| !excluded.split(", ").any(|other| other == name));
+        index += 1;
+    }
+}
+
+/// Parses `Field: value` with continuation lines, whose blanks are cut off.
 fn parse(text: &str) -> Profile {
     let mut profile = Profile::new();
     let mut field = String::new();
     for line in text.lines() {
-        let start = line.split_once(':').filter(|(name, value)| {
-            let blank_after = value.is_empty() || value.starts_with(char::is_whitespace);
-            !name.is_empty() && !name.contains(char::is_whitespace) && blank_after
-        });
-        if let Some((name, value)) = start {
+        let (word, rest) = line.split_at(line.find(char::is_whitespace).unwrap_or(line.len()));
+        if let Some(name) = word.strip_suffix(':').filter(|name| !name.is_empty()) {
             // The first profiles called the field so.
             name.strip_suffix("-Final").unwrap_or(name).clone_into(&mut field);
-            profile.insert(field.clone(), value.trim().to_owned());
+            profile.insert(field.clone(), rest.trim_start().to_owned());
         } else if !line.trim().is_empty() {
             let value = profile.entry(field.clone()).or_default();
             if !value.is_empty() {
@@ -151,20 +163,24 @@ impl Stack {
     /// Returns the modules of a block, one a line. The first profile of a block has no earlier
     /// module to take a password from, so it may have a line of its own for that place.
     fn modules<'a>(&self, kind: &str, profiles: &'a [Profile]) -> Vec<&'a str> {
-        let type_field = format!("{}-Type", self.field);
-        let initial_field = format!("{}-Initial", self.field);
-        let in_block = profiles
-            .iter()
-            .filter(|profile| profile.get(&type_field).is_some_and(|value| value == kind))
-            .filter(|profile| {
-                let only = profile.get("Session-Interactive-Only").is_some_and(|v| v == "yes");
-                self.interactive || !only
-            });
-        let texts = in_block.enumerate().map(|(index, profile)| {
-            let initial = profile.get(&initial_field).filter(|text| index == 0 && !text.is_empty());
-            initial.or_else(|| profile.get(self.field)).map_or("", String::as_str)
+        let in_block = profiles.iter().filter_map(|profile| {
+            let field = self.field_in(profile);
+            let is_kind = profile.get(&format!("{field}-Type")).is_some_and(|value| value == kind);
+            is_kind.then_some((field, profile))
+        });
+        let texts = in_block.enumerate().map(|(index, (field, profile))| {
+            let initial = profile.get(&format!("{field}-Initial"));
+            let initial = initial.filter(|text| index == 0 && !text.is_empty());
+            initial.or_else(|| profile.get(field)).map_or("", String::as_str)
         });
         texts.flat_map(str::lines).collect()
+    }
+
+    /// Returns the field that a profile has for this stack. What is for sessions at a terminal alone
+    /// may have another for the rest.
+    fn field_in(&self, profile: &Profile) -> &'static str {
+        let only = profile.get("Session-Interactive-Only").is_some_and(|value| value == "yes");
+        if only && !self.interactive { "Session-noninteractive" } else { self.field }
     }
 }
 
@@ -283,7 +299,7 @@ Session-Final:
     }
 
     #[test]
-    fn of_two_that_exclude_each_other_the_later_gives_way() {
+    fn what_a_profile_excludes_gives_way() {
         let other = "Default: yes\nPriority: 300\nConflicts: unix, x\nAuth-Type: Primary\nAuth: \n required pam_o.so\n";
         let tree = rendered(&[("unix", UNIX), ("other", other)]);
         assert_eq!(lines(&tree, "auth")[0], "auth\trequired pam_o.so ");
@@ -295,5 +311,138 @@ Session-Final:
         let broken = "no field\nDefault: yes\nAuth-Type: Primary\nAuth:\n [open\n\n";
         let tree = rendered(&[("broken", broken)]);
         assert_eq!(lines(&tree, "auth")[0], "auth\t[open ");
+    }
+
+    const TOOL: &str = "/usr/sbin/pam-auth-update";
+    const HOST_TEMPLATES: &str = "/usr/share/pam";
+
+    /// Runs the judge over profiles, with a debconf database of its own.
+    fn judged(profiles: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["root/etc/pam.d", "root/var/lib/pam", &format!("root/{PROFILES}")] {
+            std::fs::create_dir_all(path(name)).unwrap();
+        }
+        for (name, text) in profiles {
+            std::fs::write(path(&format!("root/{PROFILES}/{name}")), text).unwrap();
+        }
+        let database = |name: &str| {
+            format!("Name: {name}\nDriver: File\nFilename: {}\n", path(name).display())
+        };
+        let config = format!(
+            "Config: config\nTemplates: templates\n\n{}\n{}",
+            database("config"),
+            database("templates")
+        );
+        std::fs::write(path("debconf.conf"), config).unwrap();
+        let out = std::process::Command::new(TOOL)
+            .args(["--force", "--package", "--root"])
+            .arg(path("root"))
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("DEBCONF_SYSTEMRC", path("debconf.conf"))
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let read =
+            |stack: &str| std::fs::read_to_string(path(&format!("root/etc/pam.d/common-{stack}")));
+        STACKS.iter().map(|stack| (stack.0.to_owned(), read(stack.0).unwrap())).collect()
+    }
+
+    /// The judge: `pam-auth-update` itself, over the templates of this machine.
+    #[test]
+    fn pam_auth_update_makes_the_same_stacks() {
+        if !crate::judge::has_file(TOOL) || !crate::judge::has_file("/usr/share/debconf/confmodule")
+        {
+            return;
+        }
+        let sets: [&[(&str, &'static str)]; 7] = [
+            &[("unix", UNIX)],
+            &[
+                ("unix", UNIX),
+                ("token", TOKEN),
+                ("off", "Name: O\nDefault: no\nAuth-Type: Primary\nAuth:\n\trequired x.so\n"),
+            ],
+            // Equal priorities, backups of editors, odd blanks, fields that look like values.
+            &[
+                ("unix", UNIX),
+                (
+                    "a",
+                    "Name: A\nDefault: yes\nPriority: 256\nAuth-Type: Additional\nAuth:\n\toptional\tpam_a.so  x=1   y:z \n\n  required   pam_a2.so\n",
+                ),
+                (
+                    "b",
+                    "Name: B\nDefault: yes\nPriority: 256\nAuth-Type: Additional\nAuth: optional pam_b.so [a b]\nPassword-Type: Additional\nPassword-Final:\n\toptional pam_b.so use_authtok\nPassword-Initial:\n\toptional pam_b.so\n",
+                ),
+                (
+                    "b~",
+                    "Name: B\nDefault: yes\nPriority: 999\nAuth-Type: Primary\nAuth: required gone.so\n",
+                ),
+                (
+                    "#c#",
+                    "Name: C\nDefault: yes\nPriority: 999\nAuth-Type: Primary\nAuth: required gone.so\n",
+                ),
+            ],
+            // No primary module in any stack.
+            &[(
+                "m",
+                "Name: M\nDefault: yes\nPriority: 0\nSession-Interactive-Only: yes\nSession-Type: Additional\nSession:\n\trequired\tpam_mkhomedir.so umask=0022\n",
+            )],
+            // A session of its own for what is not at a terminal.
+            &[
+                ("unix", UNIX),
+                (
+                    "s",
+                    "Name: S\nDefault: yes\nPriority: 5\nSession-Interactive-Only: yes\nSession-Type: Additional\nSession:\n\toptional pam_s.so\nSession-noninteractive-Type: Primary\nSession-noninteractive:\n\t[success=end default=ignore] pam_s.so quiet\n",
+                ),
+            ],
+            // Conflicts, one of which names a profile of a higher priority; a module that is gone.
+            &[
+                ("unix", UNIX),
+                (
+                    "x",
+                    "Name: X\nDefault: yes\nPriority: 900\nConflicts: y, z\nAuth-Type: Primary\nAuth:\n\t[success=end default=ignore] pam_x.so\n",
+                ),
+                (
+                    "y",
+                    "Name: Y\nDefault: yes\nPriority: 800\nAuth-Type: Primary\nAuth:\n\t[success=end default=ignore] pam_y.so\n",
+                ),
+                (
+                    "v",
+                    "Name: V\nDefault: yes\nPriority: 100\nConflicts: w\nAuth-Type: Primary\nAuth:\n\t[success=end new_authtok_reqd=done default=ignore] pam_v.so\n",
+                ),
+                (
+                    "w",
+                    "Name: W\nDefault: yes\nPriority: 300\nAuth-Type: Primary\nAuth:\n\t[success=end default=ignore] pam_w.so\n",
+                ),
+                (
+                    "t",
+                    "Name: T\nDefault: yes\nPriority: 50\nAuth-Type: Primary\nAuth:\n\trequired pam_tally2.so\n",
+                ),
+            ],
+            // Two modules of one profile jump over each other.
+            &[
+                ("unix", UNIX),
+                (
+                    "sss",
+                    "Name: SSS\nDefault: yes\nPriority: 128\nAuth-Type: Primary\nAuth:\n\t[success=end default=ignore]\tpam_sss.so use_first_pass\nAuth-Initial:\n\t[success=end default=ignore]\tpam_sss.so forward_pass\nAccount-Type: Additional\nAccount:\n\tsufficient\t\t\tpam_localuser.so\n\t[default=bad success=ok user_unknown=ignore]\tpam_sss.so\nPassword-Type: Primary\nPassword:\n\trequisite\tpam_pwquality.so retry=3\n\tsufficient\t\t\tpam_sss.so use_authtok\n",
+                ),
+            ],
+        ];
+        for profiles in sets {
+            let mut tree = Tree::new(META);
+            for stack in STACKS {
+                let name = format!("common-{}", stack.0);
+                let text = std::fs::read_to_string(format!("{HOST_TEMPLATES}/{name}")).unwrap();
+                tree.put(format!("{TEMPLATES}/{name}"), META, Inode::file(META, text)).unwrap();
+            }
+            for (name, text) in profiles {
+                tree.put(format!("{PROFILES}/{name}"), META, Inode::file(META, *text)).unwrap();
+            }
+            configure(&mut tree, DATE).unwrap();
+            for (stack, theirs) in judged(profiles) {
+                let ours = tree.read_text(format!("etc/pam.d/common-{stack}")).unwrap();
+                assert_eq!(ours, theirs, "{stack} of {:?}", profiles.last());
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::edit::{Edit, config_files, text};
 use crate::ids::{self, DYNAMIC};
 use crate::script_accounts::{self, ScriptGroup, ScriptUser};
 use crate::sysusers::{IdSpec, PrimaryGroup, Sysusers, UserLine, render};
-use crate::{Note, RootfsError};
+use crate::{Note, RootfsError, sub_ids};
 
 const STEP: &str = "users";
 
@@ -112,9 +112,15 @@ pub(crate) fn create(
     maker.add_sysusers(&sysusers)?;
     maker.add_those_of_scripts()?;
     maker.add_declared(declarations)?;
+    let known: BTreeSet<String> =
+        maker.accounts.users().iter().map(|user| user.name.clone()).collect();
     let homes = maker.add_recipes()?;
     maker.lock_root();
     let Maker { accounts, .. } = maker;
+    let added = input.users.iter().filter(|user| !user.system && !known.contains(&user.name));
+    let added = added.filter_map(|user| accounts.user(&user.name));
+    let added: Vec<(&str, u32)> = added.map(|user| (user.name.as_str(), user.uid)).collect();
+    write_sub_ids(&mut Edit::new(tree, date, STEP), &added)?;
     write(&mut Edit::new(tree, date, STEP), &accounts, &homes)?;
     Ok(UsersOutcome { accounts, homes })
 }
@@ -490,8 +496,6 @@ fn write(edit: &mut Edit<'_>, accounts: &Accounts, homes: &[Home]) -> Result<(),
         let id = edit.file(path, 0o640, content)?;
         edit.tree.inode_mut(id).metadata.gid = shadow;
     }
-    edit.default_file("etc/subuid", 0o644, "")?;
-    edit.default_file("etc/subgid", 0o644, "")?;
     for path in config_files(edit.tree, &PLACES, ".conf") {
         crate::error::InStep::in_step(edit.tree.remove(&path), STEP)?;
     }
@@ -500,6 +504,15 @@ fn write(edit: &mut Edit<'_>, accounts: &Accounts, homes: &[Home]) -> Result<(),
         let line = |home: &Home| format!("d {} 0700 {} {} -\n", home.path, home.uid, home.gid);
         let lines: String = homes.iter().map(line).collect();
         edit.file("usr/lib/tmpfiles.d/flagstone-home.conf", 0o644, lines)?;
+    }
+    Ok(())
+}
+
+/// Gives the recipe's own ordinary users numbers for namespaces, unless a file of the recipe does.
+fn write_sub_ids(edit: &mut Edit<'_>, users: &[(&str, u32)]) -> Result<(), RootfsError> {
+    for (path, key) in [("etc/subuid", "UID"), ("etc/subgid", "GID")] {
+        let lines = sub_ids::lines(edit.tree, key, users, STEP)?;
+        edit.default_file(path, 0o644, lines)?;
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ static COMMENTS: Rule = needless(
 );
 static DESKTOP_CACHES: Rule = covered(
     Finisher::DesktopCaches,
-    "`glib-compile-schemas`, `update-mime-database`, `update-desktop-database`, `update-icon-caches`",
+    "`glib-compile-schemas`, `update-mime-database`, `update-desktop-database`, `update-icon-caches`, `gtk-update-icon-cache`",
     "the build makes these caches",
 );
 static SOURCED: Rule = needless(

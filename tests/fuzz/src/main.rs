@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use flagstone_boot::Uki;
+use flagstone_caches::{Caches, ToolVersions};
 use flagstone_debian::{
-    ArchiveKind, Copyright, Deb, DebVersion, Dependency, Keyring, Relation, Stanzas, Universe,
-    VerifiedRelease, parse_date, parse_sources,
+    ArchiveId, Copyright, Deb, DebVersion, Dependency, Keyring, Origin, Relation, Stanzas,
+    Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
@@ -21,19 +22,22 @@ use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
-const TARGETS: [(&str, fn(&[u8])); 15] = [
+const TARGETS: [(&str, fn(&[u8])); 18] = [
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
     ("dependencies", dependencies),
+    ("desktop", desktop),
     ("elf", elf),
     ("hwdb", hwdb),
     ("lock", lock),
+    ("mime", mime),
     ("module", module),
     ("packages", packages),
     ("pe", pe),
     ("recipe", recipe),
     ("release", release),
+    ("schemas", schemas),
     ("script", script),
     ("tar", tar),
     ("system", system),
@@ -91,6 +95,9 @@ fn dependencies(data: &[u8]) {
         assert_eq!(shown.parse::<Dependency>().expect("what is written is read"), dependency);
     }
     let _ = Relation::parse_list(text);
+    if let Ok(pattern) = text.parse::<VersionPattern>() {
+        assert_eq!(pattern.to_string(), text);
+    }
     let versions: Vec<DebVersion> =
         text.split(' ').filter_map(|v| v.parse().ok()).take(3).collect();
     for a in &versions {
@@ -101,6 +108,28 @@ fn dependencies(data: &[u8]) {
             }
         }
     }
+}
+
+/// Makes the caches of a tree that has a tool and, under each path, the bytes.
+fn caches(tool: &str, paths: &[&str], data: &[u8]) {
+    let mut tree = tree(tool, b"");
+    for path in paths {
+        tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
+    }
+    if let Ok(caches) = Caches::make(&tree, &ToolVersions::default()) {
+        let _ = caches.write(&mut tree, Mtime::from_seconds(0));
+    }
+}
+
+/// A desktop entry, and names of icons: one a line.
+fn desktop(data: &[u8]) {
+    caches("usr/bin/update-desktop-database", &["usr/share/applications/a.desktop"], data);
+    let names = text(data).lines().map(|name| format!("usr/share/icons/a/16x16/{name}.png"));
+    let mut theme = tree("usr/bin/gtk-update-icon-cache", b"");
+    for path in names.chain(["usr/share/icons/a/index.theme".to_owned()]) {
+        let _ = theme.put(path, META, Inode::file(META, ""));
+    }
+    let _ = Caches::make(&theme, &ToolVersions::default());
 }
 
 fn elf(data: &[u8]) {
@@ -124,6 +153,10 @@ fn lock(data: &[u8]) {
     }
 }
 
+fn mime(data: &[u8]) {
+    caches("usr/bin/update-mime-database", &["usr/share/mime/packages/a.xml"], data);
+}
+
 fn module(data: &[u8]) {
     for name in ["a.ko", "a.ko.xz", "a.ko.zst"] {
         let tree = tree(&format!("usr/lib/modules/1/kernel/{name}"), data);
@@ -135,7 +168,8 @@ fn module(data: &[u8]) {
 
 fn packages(data: &[u8]) {
     let mut universe = Universe::new("amd64");
-    let _ = universe.add(text(data), ArchiveKind::Main);
+    let origin = Origin { archive: ArchiveId::Main, suite: "trixie".into(), automatic: true };
+    let _ = universe.add(text(data), &origin);
 }
 
 fn pe(data: &[u8]) {
@@ -180,6 +214,30 @@ fn script(data: &[u8]) {
     }
 }
 
+/// Schemas, overrides of them behind a NUL, and a value of every basic type.
+fn schemas(data: &[u8]) {
+    let tool = "usr/lib/a/glib-2.0/glib-compile-schemas";
+    let directory = "usr/share/glib-2.0/schemas";
+    let mut parts = data.splitn(2, |&byte| byte == 0);
+    let (source, overrides) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mut tree = tree(tool, b"");
+    let value = text(overrides).replace('&', "&amp;").replace('<', "&lt;");
+    let keys = ["i", "t", "d", "s", "as", "v", "a{sv}", "m(sab)", "ay"].iter().enumerate();
+    let keys = keys.map(|(index, kind)| {
+        format!("<schema id=\"{index}\"><key name=\"k\" type=\"{kind}\"><default>{value}</default></key></schema>")
+    });
+    for (number, key) in keys.enumerate() {
+        let list = format!("<schemalist>{key}</schemalist>");
+        let path = format!("{directory}/{number}.gschema.xml");
+        tree.put(path, META, Inode::file(META, list)).expect("the path is sound");
+    }
+    for (name, data) in [("z.gschema.xml", source), ("a.gschema.override", overrides)] {
+        let path = format!("{directory}/{name}");
+        tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
+    }
+    let _ = Caches::make(&tree, &ToolVersions::default());
+}
+
 fn tar(data: &[u8]) {
     let archive = |name: &str, data: &[u8]| PackageArchive {
         name: name.to_owned(),
@@ -203,6 +261,7 @@ fn system(data: &[u8]) {
         "usr/share/base-passwd/group.master",
         "usr/share/pam-configs/a",
         "usr/share/ca-certificates/mozilla/a.crt",
+        "etc/login.defs",
     ] {
         tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
     }

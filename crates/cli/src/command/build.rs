@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
-use flagstone_build::{BuildRequest, Existing, Names, build};
+use flagstone_build::{BuildRequest, Existing, Names, build, check_commands};
 use flagstone_recipe::{DiskReader, Recipe, lock_path};
 
 use super::locking;
@@ -30,6 +30,11 @@ pub(crate) struct Build {
     #[arg(short, long)]
     force: bool,
 
+    /// Run the commands of the recipe (`[run]`) inside the tree; the image then depends on more
+    /// than recipe and lock
+    #[arg(long)]
+    allow_run: bool,
+
     /// Print the manifest
     #[arg(long)]
     json: bool,
@@ -42,7 +47,8 @@ impl Build {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let start = Instant::now();
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let manifest = build_recipe(&self.recipe, &self.out, existing, &self.sources)?;
+        let commands = self.allow_run.then_some(Path::new(THIS));
+        let manifest = build_recipe(&self.recipe, &self.out, existing, commands, &self.sources)?;
         if self.json {
             serde_json::to_writer_pretty(std::io::stdout(), &manifest)?;
             writeln!(std::io::stdout())?;
@@ -53,18 +59,27 @@ impl Build {
             report::say(&format!("  {:<44} {:>10}", path.display(), megabytes(artifact.size)));
         }
         report::say(&format!("root hash {}", manifest.root_hash));
+        if !manifest.hermetic {
+            let names: Vec<&str> = manifest.commands.iter().map(|c| c.name.as_str()).collect();
+            report::say(&format!("not hermetic: commands ran in the tree: {}", names.join(", ")));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// This program, whatever became of its file.
+const THIS: &str = "/proc/self/exe";
 
 /// Builds a recipe from its lock, making the lock first if there is none.
 pub(crate) fn build_recipe(
     reference: &str,
     out: &Path,
     existing: Existing,
+    commands: Option<&Path>,
     arguments: &SourceArguments,
 ) -> Result<Manifest> {
     let recipe = Recipe::load_for(reference, arguments.arch, &DiskReader)?;
+    check_commands(&recipe, commands)?;
     let sources = Sources::find(arguments)?;
     let progress = Reporter::new();
     let path = lock_path(reference, recipe.retarget);
@@ -85,10 +100,11 @@ pub(crate) fn build_recipe(
         cache: sources.fetcher.cache(),
         out,
         existing,
+        commands,
         jobs: sources.jobs,
     };
     request.check()?;
-    locking::fetch(&lock, &sources, &progress)?;
+    locking::fetch(&recipe, &lock, &sources, &progress)?;
     let built = build(&request, &progress)?;
     progress.finish();
     debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));

@@ -61,17 +61,23 @@ pub(crate) fn survey(
     sources: &Sources,
     progress: &Reporter,
 ) -> Result<ScriptsReport> {
-    fetch(lock, sources, progress)?;
+    fetch(recipe, lock, sources, progress)?;
     let cache = sources.fetcher.cache();
     Ok(survey_scripts(cache, recipe, lock, sources.jobs, progress)?)
 }
 
 /// Brings the packages of a lock into the cache.
-pub(crate) fn fetch(lock: &Lock, sources: &Sources, progress: &Reporter) -> Result<()> {
+pub(crate) fn fetch(
+    recipe: &Recipe,
+    lock: &Lock,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<()> {
     let (missing, bytes) = missing_packages(sources.fetcher.cache(), lock);
     if missing > 0 {
         progress.expect_bytes(bytes);
-        fetch_packages(&sources.fetcher, &sources.mirrors, lock, sources.jobs, progress)?;
+        let Sources { fetcher, mirrors, jobs } = sources;
+        fetch_packages(fetcher, mirrors, recipe, lock, *jobs, progress)?;
     }
     Ok(())
 }

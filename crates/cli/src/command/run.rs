@@ -102,7 +102,7 @@ impl Run {
             let architecture = self.sources.arch.unwrap_or(named);
             return Ok((path.to_owned(), architecture));
         }
-        build_recipe(&self.target, &self.out, Existing::Replace, &self.sources)?;
+        build_recipe(&self.target, &self.out, Existing::Replace, None, &self.sources)?;
         let recipe = Recipe::load_for(&self.target, self.sources.arch, &DiskReader)?;
         let name = Names::new(&recipe.image).raw();
         Ok((self.out.join(name), recipe.image.architecture))

@@ -20,6 +20,16 @@ pub enum ResolveError {
         /// Those who provide it.
         providers: Vec<String>,
     },
+    /// Pins, or the lack of one, leave no version of a package.
+    #[error("{}", not_eligible(name, pin.as_deref(), offers))]
+    NotEligible {
+        /// The package.
+        name: PackageName,
+        /// The pin.
+        pin: Option<String>,
+        /// The versions that there are, and where.
+        offers: Vec<String>,
+    },
     /// A package is requested and excluded.
     #[error("{name} is both requested and excluded")]
     RequestedAndExcluded {
@@ -27,7 +37,7 @@ pub enum ResolveError {
         name: PackageName,
     },
     /// No set of packages fits.
-    #[error("{requested} cannot be installed: {}", chain.join("; "))]
+    #[error("{requested} cannot be installed:{}", steps(chain))]
     Unsatisfiable {
         /// The requested package with which it begins.
         requested: PackageName,
@@ -51,6 +61,19 @@ pub enum ResolveError {
     },
 }
 
+fn not_eligible(name: &PackageName, pin: Option<&str>, offers: &[String]) -> String {
+    let why = match pin {
+        Some(pin) => format!("no version of {name} matches its pin ({pin})"),
+        None => format!("{name} is in suites only that need a pin"),
+    };
+    format!("{why}; there are {}", offers.join(", "))
+}
+
+/// One line a step.
+fn steps(chain: &[String]) -> String {
+    chain.iter().flat_map(|step| ["\n  ", step]).collect()
+}
+
 impl ResolveError {
     /// Returns what a person can do about it.
     pub fn hint(&self) -> Option<String> {
@@ -61,6 +84,12 @@ impl ResolveError {
             }
             Self::VirtualPackage { providers, .. } => {
                 providers.first().map(|first| format!("name one of them, such as {first}"))
+            }
+            Self::NotEligible { name, pin: Some(_), .. } => {
+                Some(format!("change [pin.{name}] in the recipe"))
+            }
+            Self::NotEligible { name, pin: None, .. } => {
+                Some(format!("pin it: [pin.{name}] with the suite or repository"))
             }
             Self::RequestedAndExcluded { name } => {
                 Some(format!("remove {name} from one of the two lists"))

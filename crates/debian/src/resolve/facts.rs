@@ -11,6 +11,7 @@ use crate::{
 pub(super) struct Facts {
     /// `Pre-Depends`, then `Depends`: apt's order.
     pub(super) needs: Vec<(RelationField, Dependency)>,
+    pub(super) recommends: Vec<Dependency>,
     /// `Conflicts`, then `Breaks`.
     pub(super) refuses: Vec<(RelationField, Relation)>,
     pub(super) provides: Vec<Relation>,
@@ -48,7 +49,8 @@ fn parse(candidate: Candidate<'_>) -> Result<Facts, GrammarError> {
     let needs = pre.chain(candidate.depends()?.into_iter().map(|d| (Depends, d))).collect();
     let conflicts = candidate.conflicts()?.into_iter().map(|r| (Conflicts, r));
     let refuses = conflicts.chain(candidate.breaks()?.into_iter().map(|r| (Breaks, r))).collect();
-    Ok(Facts { needs, refuses, provides: candidate.provides()? })
+    let (recommends, provides) = (candidate.recommends()?, candidate.provides()?);
+    Ok(Facts { needs, recommends, refuses, provides })
 }
 
 /// Tells whether a candidate of the relation's own name meets it.

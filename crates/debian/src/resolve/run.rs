@@ -3,17 +3,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::facts::{Facts, FactsCache, meets_by_name, meets_by_provides};
+use super::pin::is_eligible;
 use super::{Request, Solution, Solved, Why};
 use crate::{
     Candidate, CandidateId, DebVersion, Dependency, PackageName, Relation, RelationField,
     ResolveError, Universe,
 };
 
+/// The most steps that lead to a package in an explanation.
+const PATH_MAX: usize = 16;
+
 /// Why a candidate cannot be part of the solution.
 #[derive(Clone, Debug)]
 pub(super) enum Reason {
     /// It was left out, since it does not get along with another one.
-    Clash { with: CandidateId, said: String },
+    Clash {
+        with: CandidateId,
+        said: String,
+        /// What leads to the other one, from it to what was requested.
+        path: Vec<String>,
+    },
     /// Something it needs cannot be had.
     Unmet { field: RelationField, need: Dependency },
 }
@@ -28,9 +37,22 @@ pub(super) enum Stop {
     /// A chosen package needs what cannot be had.
     Unmet { id: CandidateId, reason: Reason },
     /// Two packages do not get along.
-    Clash { new: CandidateId, old: CandidateId, said: String, old_yields: bool },
+    Clash(Box<Clash>),
     /// The universe is malformed.
     Error(ResolveError),
+}
+
+/// Two packages that do not get along.
+pub(super) struct Clash {
+    /// The one that was to be chosen.
+    pub(super) new: CandidateId,
+    /// The one that is chosen.
+    pub(super) old: CandidateId,
+    pub(super) said: String,
+    pub(super) old_yields: bool,
+    /// What leads to each, from it to what was requested.
+    pub(super) new_path: Vec<String>,
+    pub(super) old_path: Vec<String>,
 }
 
 /// One pass of apt's order, without going back.
@@ -144,7 +166,12 @@ impl<'a> Run<'a> {
             let (id, facts, next) = (frame.id, Rc::clone(&frame.facts), frame.next);
             frame.next += 1;
             let Some((field, need)) = facts.needs.get(next) else {
-                stack.pop();
+                let wish = facts.recommends.get(next - facts.needs.len());
+                if let Some(wish) = wish.filter(|_| self.request.recommends) {
+                    stack.extend(self.grant(id, wish)?);
+                } else {
+                    stack.pop();
+                }
                 continue;
             };
             if self.is_met(id, need) {
@@ -156,12 +183,55 @@ impl<'a> Run<'a> {
             };
             let name = self.universe.get(id).name();
             let settled = option.only && self.chosen.get(name).is_some_and(|c| c.settled);
-            let by = name.parse().expect("the universe checks names");
-            let why = Why::Needed { by, relation: format!("{field}: {need}") };
-            self.choose(option.id, why, settled)?;
+            self.choose(option.id, self.why(id, *field, need), settled)?;
             stack.push(self.frame(option.id)?);
         }
         Ok(())
+    }
+
+    fn why(&self, by: CandidateId, field: RelationField, need: &Dependency) -> Why {
+        let by = self.universe.get(by).name().parse().expect("the universe checks names");
+        Why::Needed { by, relation: format!("{field}: {need}") }
+    }
+
+    /// Chooses what a package recommends, if nothing speaks against it.
+    fn grant(&mut self, id: CandidateId, wish: &Dependency) -> Result<Option<Frame>, Stop> {
+        let mut alternatives = wish.alternatives.iter();
+        if alternatives.any(|r| self.is_met_by_chosen(r) || self.absent_for(r).is_some()) {
+            return Ok(None);
+        }
+        let Some(Choice { id: option, .. }) = self.best(wish) else { return Ok(None) };
+        // Another version than the usual one is taken for what is needed, not for what is nice.
+        if self.preferred(self.universe.get(option).name()) != Some(option) {
+            return Ok(None);
+        }
+        match self.choose(option, self.why(id, RelationField::Recommends, wish), false) {
+            Ok(()) => self.frame(option).map(Some),
+            Err(Stop::Clash(_)) => Ok(None),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Returns what leads to a package, from it to what was requested, one step each.
+    fn path<'w>(&'w self, id: CandidateId, mut why: &'w Why) -> Vec<String> {
+        let mut steps = Vec::new();
+        let mut name = self.universe.get(id).name();
+        while steps.len() < PATH_MAX {
+            match why {
+                Why::Requested => {
+                    steps.push(format!("{name} is requested"));
+                    break;
+                }
+                Why::Needed { by, relation } => {
+                    steps.push(format!("{name} is needed: {by} has {relation}"));
+                    let Some((other, chosen)) = self.chosen.get_key_value(by.as_str()) else {
+                        break;
+                    };
+                    (name, why) = (*other, &chosen.why);
+                }
+            }
+        }
+        steps
     }
 
     fn frame(&self, id: CandidateId) -> Result<Frame, Stop> {
@@ -239,7 +309,10 @@ impl<'a> Run<'a> {
             // apt takes back a package that it chose among others for one that has to be.
             let old_settled = self.chosen.get(self.universe.get(old).name());
             let old_yields = settled && old_settled.is_some_and(|c| !c.settled);
-            return Err(Stop::Clash { new: id, old, said, old_yields });
+            let old_path = old_settled.map(|c| self.path(old, &c.why)).unwrap_or_default();
+            let new_path = self.path(id, &why);
+            let clash = Clash { new: id, old, said, old_yields, new_path, old_path };
+            return Err(Stop::Clash(Box::new(clash)));
         }
         self.chosen.insert(candidate.name(), Chosen { id, why, settled });
         for relation in &facts.provides {
@@ -290,7 +363,7 @@ fn provided_version(relation: &Relation) -> Option<&DebVersion> {
 pub(super) fn ordered(universe: &Universe, request: &Request, name: &str) -> Vec<CandidateId> {
     let kept = request.keep.get(name);
     let is_kept = |c: &Candidate<'_>| kept.is_some_and(|version| version.as_str() == c.version());
-    let versions = universe.versions(name);
+    let versions = universe.versions(name).filter(|c| is_eligible(universe, request, *c));
     let kept = versions.clone().filter(is_kept);
     kept.chain(versions.filter(|c| !is_kept(c))).map(|c| c.id()).collect()
 }
@@ -322,6 +395,7 @@ fn providers(universe: &Universe, request: &Request, relation: &Relation) -> Vec
         .map(|provider| universe.get(provider.id))
         .filter(|candidate| candidate.name() != relation.name.as_str())
         .filter(|candidate| !request.excluded.contains(candidate.name()))
+        .filter(|candidate| is_eligible(universe, request, *candidate))
         .collect();
     let place = |candidate: &Candidate<'_>| {
         let order = ordered(universe, request, candidate.name());

@@ -2,9 +2,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::FactsCache;
-use super::run::{Bans, Reason, Run, Stop, options, ordered};
+use super::run::{Bans, Clash, Reason, Run, Stop, options, ordered};
 use super::{Request, ResolveError, Solution};
-use crate::{Dependency, PackageName, Universe};
+use crate::{ArchiveId, Dependency, PackageName, Universe};
 
 /// The most runs before the search is given up; real requests need a handful.
 const RUNS_MAX: usize = 5000;
@@ -49,10 +49,12 @@ pub(super) fn search(universe: &Universe, request: &Request) -> Result<Solution,
                 bans.insert(id, reason);
                 next.push(bans);
             }
-            Err(Stop::Clash { new, old, said, old_yields }) => {
+            Err(Stop::Clash(clash)) => {
+                let Clash { new, old, said, old_yields, new_path, old_path } = *clash;
                 let mut without_old = bans.clone();
-                without_old.insert(old, Reason::Clash { with: new, said: said.clone() });
-                bans.insert(new, Reason::Clash { with: old, said });
+                let reason = Reason::Clash { with: new, said: said.clone(), path: new_path };
+                without_old.insert(old, reason);
+                bans.insert(new, Reason::Clash { with: old, said, path: old_path });
                 // The last one is continued first.
                 next = if old_yields { vec![bans, without_old] } else { vec![without_old, bans] };
             }
@@ -63,8 +65,9 @@ pub(super) fn search(universe: &Universe, request: &Request) -> Result<Solution,
 }
 
 fn check_names(universe: &Universe, request: &Request) -> Result<(), ResolveError> {
-    for name in request.packages.iter().chain(&request.excluded) {
+    for name in request.packages.iter().chain(&request.excluded).chain(request.pins.keys()) {
         if universe.versions(name.as_str()).next().is_some() {
+            check_eligible(universe, request, name)?;
             continue;
         }
         let providers = universe.providers(name.as_str());
@@ -81,6 +84,26 @@ fn check_names(universe: &Universe, request: &Request) -> Result<(), ResolveErro
         Some(name) => Err(ResolveError::RequestedAndExcluded { name: name.clone() }),
         None => Ok(()),
     }
+}
+
+/// Checks that pins leave something of a package.
+fn check_eligible(
+    universe: &Universe,
+    request: &Request,
+    name: &PackageName,
+) -> Result<(), ResolveError> {
+    if !ordered(universe, request, name.as_str()).is_empty() {
+        return Ok(());
+    }
+    let offers = universe.versions(name.as_str()).map(|candidate| {
+        let places = candidate.origins().map(|origin| match &origin.archive {
+            ArchiveId::Repository(name) => format!("{name}/{}", origin.suite),
+            _ => origin.suite.clone(),
+        });
+        format!("{} in {}", candidate.version(), places.collect::<Vec<_>>().join(" and "))
+    });
+    let pin = request.pins.get(name).map(ToString::to_string);
+    Err(ResolveError::NotEligible { name: name.clone(), pin, offers: offers.collect() })
 }
 
 /// Follows the reasons from a requested package to what stands in the way.
@@ -101,18 +124,19 @@ fn explain(
         next = None;
         match bans.get(&id) {
             None => {}
-            Some(Reason::Clash { with, said }) => {
+            Some(Reason::Clash { with, said, path }) => {
                 chain.push(format!(
                     "{} and {} exclude each other: {said}",
                     label(id),
                     label(*with)
                 ));
+                chain.extend(path.iter().cloned());
             }
             Some(Reason::Unmet { field, need }) => {
                 chain.push(format!("{} has {field}: {need}", label(id)));
                 next = options(universe, request, need).first().copied();
                 if next.is_none() {
-                    chain.push(nothing_meets(universe, need));
+                    chain.push(nothing_meets(universe, request, need));
                 }
             }
         }
@@ -121,15 +145,26 @@ fn explain(
 }
 
 /// Says what there is instead of what a need asks for.
-fn nothing_meets(universe: &Universe, need: &Dependency) -> String {
+fn nothing_meets(universe: &Universe, request: &Request, need: &Dependency) -> String {
     let offers: Vec<_> = need
         .alternatives
         .iter()
         .map(|relation| {
             let name = relation.name.as_str();
-            match universe.versions(name).next() {
-                Some(candidate) => format!("{name} is offered as {} only", candidate.version()),
-                None => format!("there is no package {name}"),
+            let open = ordered(universe, request, name);
+            let closed = universe.versions(name).filter(|c| !open.contains(&c.id()));
+            let closed: Vec<_> = closed.map(|candidate| candidate.version()).collect();
+            match (open.first(), closed.is_empty()) {
+                (None, true) => format!("there is no package {name}"),
+                (None, false) => format!("{name} {} need a pin", closed.join(" and ")),
+                (Some(id), true) => {
+                    format!("{name} is offered as {} only", universe.get(*id).version())
+                }
+                (Some(id), false) => format!(
+                    "{name} is offered as {} only; {} need a pin",
+                    universe.get(*id).version(),
+                    closed.join(" and ")
+                ),
             }
         })
         .collect();

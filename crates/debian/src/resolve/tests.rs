@@ -1,10 +1,10 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::ArchiveKind;
+use crate::{ArchiveId, Origin};
 
-/// Makes a universe of short stanzas: `name version | Field: value | …`.
-fn universe(packages: &[&str]) -> Universe {
+/// Writes an index of short stanzas: `name version | Field: value | …`.
+fn index(packages: &[&str]) -> String {
     let mut index = String::new();
     for package in packages {
         let mut parts = package.split('|').map(str::trim);
@@ -22,9 +22,18 @@ fn universe(packages: &[&str]) -> Universe {
         }
         index += "\n";
     }
+    index
+}
+
+/// Makes a universe of one suite.
+fn universe(packages: &[&str]) -> Universe {
     let mut universe = Universe::new("amd64");
-    universe.add(&index, ArchiveKind::Main).unwrap();
+    universe.add(&index(packages), &origin(ArchiveId::Main, "trixie")).unwrap();
     universe
+}
+
+fn origin(archive: ArchiveId, suite: &str) -> Origin {
+    Origin { archive, suite: suite.to_owned(), automatic: suite != "trixie-backports" }
 }
 
 fn names(list: &str) -> Vec<PackageName> {
@@ -228,17 +237,17 @@ fn errors_say_what_stands_in_the_way() {
         ("awk", "awk is no package, but provided by mawk"),
         (
             "aa",
-            "aa cannot be installed: aa 1 has Depends: bb; bb 1 has Depends: cc (>= 3); \
+            "aa cannot be installed:\n  aa 1 has Depends: bb\n  bb 1 has Depends: cc (>= 3)\n  \
              cc is offered as 2 only",
         ),
         (
             "bash dd",
-            "dd cannot be installed: dd 1 has Depends: ee | ff; ee 1 and bash 5 exclude each \
-             other: ee has Conflicts: bash",
+            "dd cannot be installed:\n  dd 1 has Depends: ee | ff\n  ee 1 and bash 5 exclude each \
+             other: ee has Conflicts: bash\n  bash is requested",
         ),
         (
             "gg",
-            "gg cannot be installed: gg 1 has Pre-Depends: nowhere | nohow; there is no package \
+            "gg cannot be installed:\n  gg 1 has Pre-Depends: nowhere | nohow\n  there is no package \
              nowhere, and there is no package nohow",
         ),
     ] {
@@ -363,4 +372,107 @@ proptest::proptest! {
             Err(error) => assert!(!exists, "{error} {packages:?} {wanted:?}"),
         }
     }
+}
+
+#[test]
+fn recommended_packages_come_along_if_asked_for_and_possible() {
+    let packages = [
+        "aa 1 | Depends: bb | Recommends: rr, nowhere, xx, ss / tt",
+        "bb 1 | Conflicts: xx | Recommends: qq (>= 2)",
+        "qq 1",
+        "rr 1 | Depends: uu",
+        "uu 1",
+        "xx 1",
+        "ss 1 | Depends: nowhere",
+        "tt 1",
+    ];
+    let wish = Request { recommends: true, ..request("aa") };
+    assert_eq!(solve(&packages, &request("aa")).unwrap(), "aa 1, bb 1");
+    assert_eq!(solve(&packages, &wish).unwrap(), "aa 1, bb 1, rr 1, tt 1, uu 1");
+    let without = Request { excluded: names("rr").into_iter().collect(), ..wish };
+    assert_eq!(solve(&packages, &without).unwrap(), "aa 1, bb 1, tt 1");
+}
+
+#[test]
+fn what_is_recommended_never_stands_in_the_way_of_what_is_needed() {
+    let packages =
+        ["aa 1 | Recommends: rr", "rr 1 | Depends: deep", "deep 1 | Conflicts: zz", "zz 1"];
+    let wish = Request { recommends: true, ..request("aa zz") };
+    assert_eq!(solve(&packages, &wish).unwrap(), "aa 1, zz 1");
+}
+
+/// A release, its backports, and a repository of somebody else's.
+fn three_places() -> Universe {
+    let mut universe = Universe::new("amd64");
+    let other = ArchiveId::Repository("other".parse().unwrap());
+    let places = [
+        (ArchiveId::Main, "trixie", &["aa 1 | Depends: bb", "bb 1", "cc 1"][..]),
+        (ArchiveId::Main, "trixie-backports", &["aa 2 | Depends: bb (>= 2)", "bb 2"]),
+        (other, "stable", &["bb 3", "dd 3 | Depends: bb"]),
+    ];
+    for (archive, suite, packages) in places {
+        let digest = suite.len().to_string().repeat(64);
+        let index = index(packages).replace(&"0".repeat(64), &digest[..64]);
+        universe.add(&index, &origin(archive, suite)).unwrap();
+    }
+    universe
+}
+
+fn pinned(packages: &str, pins: &[(&str, Pin)]) -> Result<String, ResolveError> {
+    let universe = three_places();
+    let pins = pins.iter().map(|(name, pin)| (name.parse().unwrap(), pin.clone())).collect();
+    let solution = resolve(&universe, &Request { pins, ..request(packages) })?;
+    let words = solution.packages.iter();
+    let words = words.map(|(name, s)| format!("{name} {}", universe.get(s.id).version()));
+    Ok(words.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn backports_and_other_repositories_replace_nothing_unless_a_pin_says_so() {
+    let backports = Pin { suite: Some("trixie-backports".into()), ..Pin::default() };
+    let other = Pin { repository: Some("other".parse().unwrap()), ..Pin::default() };
+    let two = Pin { version: Some("2*".parse().unwrap()), ..Pin::default() };
+    assert_eq!(pinned("aa dd", &[]).unwrap(), "aa 1, bb 1, dd 3");
+    let both = [("aa", backports.clone()), ("bb", backports.clone())];
+    assert_eq!(pinned("aa", &both).unwrap(), "aa 2, bb 2");
+    assert_eq!(pinned("aa", &[("bb", other)]).unwrap(), "aa 1, bb 3");
+    // A version alone does not open a suite that wants to be named.
+    let error = pinned("aa", &[("bb", two)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no version of bb matches its pin (version 2*); there are 3 in other/stable, 2 in \
+         trixie-backports, 1 in trixie"
+    );
+    // What only a pin could bring is said where a need is not met.
+    let error = pinned("aa", &[("aa", backports)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "aa cannot be installed:\n  aa 2 has Depends: bb (>= 2)\n  bb is offered as 1 only; 3 \
+         and 2 need a pin"
+    );
+    let one = Pin { version: Some("1".parse().unwrap()), ..Pin::default() };
+    assert!(pinned("cc", &[("nowhere", one)]).is_err());
+}
+
+#[test]
+fn a_file_beside_the_recipe_stands_in_for_its_name() {
+    let mut universe = three_places();
+    let local = Origin { archive: ArchiveId::Local, suite: String::new(), automatic: true };
+    let file = index(&["bb 0.5"]).replace(&"0".repeat(64), &"f".repeat(64));
+    universe.add(&file, &local).unwrap();
+    let solution = resolve(&universe, &request("aa")).unwrap();
+    assert_eq!(universe.get(solution.packages["bb"].id).version(), "0.5");
+}
+
+#[test]
+fn one_file_in_two_suites_is_one_candidate_of_both() {
+    let mut universe = universe(&["aa 1"]);
+    universe.add(&index(&["aa 1"]), &origin(ArchiveId::Security, "trixie-security")).unwrap();
+    let suites: Vec<_> = {
+        let mut versions = universe.versions("aa");
+        let only = versions.next().unwrap();
+        assert!(versions.next().is_none());
+        only.origins().map(|origin| origin.suite.clone()).collect()
+    };
+    assert_eq!(suites, ["trixie", "trixie-security"]);
 }

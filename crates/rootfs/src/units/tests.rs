@@ -160,6 +160,27 @@ fn a_loop_of_aliases_ends() {
 }
 
 /// The judge: systemctl itself, over the same files.
+fn assert_systemctl_agrees(mut tree: Tree, presets: &str) -> usize {
+    let dir = tempfile::tempdir().unwrap();
+    // The judge starts from the same tree, with our preset but without our links.
+    let input = UnitsInput { disable: list(&["also-off.service"]), ..UnitsInput::default() };
+    let mut theirs = tree.clone();
+    enable(&mut tree, &input, DATE, &mut Vec::new()).unwrap();
+    let preset = tree.read_text(PRESET).unwrap();
+    theirs.put(PRESET, META, Inode::file(META, preset)).unwrap();
+    write_out(&theirs, dir.path());
+    let judge =
+        Command::new("systemctl").args(["preset-all", "--root"]).arg(dir.path()).output().unwrap();
+    assert!(judge.status.success(), "{}", String::from_utf8_lossy(&judge.stderr));
+    // systemctl before 254 does not know UpheldBy=.
+    let mut ours = links(&tree);
+    ours.retain(|link, _| !link.contains(".upholds/"));
+    let mut theirs = links_on_disk(dir.path());
+    theirs.retain(|link, _| !link.contains(".upholds/"));
+    assert_eq!(ours, theirs, "{presets}");
+    ours.len()
+}
+
 #[test]
 fn systemctl_preset_all_makes_the_same_links() {
     if !crate::judge::is_present("systemctl", "--version") {
@@ -171,27 +192,46 @@ fn systemctl_preset_all_makes_the_same_links() {
         "disable off.service\nenable *\n",
         "enable pair@.service a b\nenable drop.service\nenable ctrl.target\n",
     ] {
-        let mut tree = tree(presets);
-        let dir = tempfile::tempdir().unwrap();
-        // The judge starts from the same tree, with our preset but without our links.
-        let input = UnitsInput { disable: list(&["also-off.service"]), ..UnitsInput::default() };
-        let mut theirs = tree.clone();
-        enable(&mut tree, &input, DATE, &mut Vec::new()).unwrap();
-        let preset = tree.read_text(PRESET).unwrap();
-        theirs.put(PRESET, META, Inode::file(META, preset)).unwrap();
-        write_out(&theirs, dir.path());
-        let out = Command::new("systemctl")
-            .args(["preset-all", "--root"])
-            .arg(dir.path())
-            .output()
-            .unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        // systemctl before 254 does not know UpheldBy=.
-        let mut ours = links(&tree);
-        ours.retain(|link, _| !link.contains(".upholds/"));
-        let mut theirs = links_on_disk(dir.path());
-        theirs.retain(|link, _| !link.contains(".upholds/"));
-        assert_eq!(ours, theirs, "{presets}");
+        assert_systemctl_agrees(tree(presets), presets);
+    }
+}
+
+/// The units that this machine has, with the distribution's presets behind ours.
+#[test]
+fn systemctl_preset_all_makes_the_same_links_for_this_machines_units() {
+    if !crate::judge::is_present("systemctl", "--version") {
+        return;
+    }
+    // Several targets want to be ctrl-alt-del.target, which only one can be.
+    let presets = [
+        "disable *.target\nenable *\n",
+        "disable systemd-*\nenable *.timer\nenable getty@.service tty1 tty2\nenable *.socket\n",
+        "disable *@.service\nenable *.service\n",
+    ];
+    for text in presets {
+        let mut tree = tree(text);
+        for top in ["usr/lib/systemd/system", "usr/lib/systemd/system-preset"] {
+            load(&mut tree, top);
+        }
+        let count = assert_systemctl_agrees(tree, text);
+        assert!(count > 5, "{count} links are too few to tell anything");
+    }
+}
+
+/// Puts a directory of this machine into a tree.
+fn load(tree: &mut Tree, directory: &str) {
+    for entry in std::fs::read_dir(Path::new("/").join(directory)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_str().unwrap().strip_prefix('/').unwrap().to_owned();
+        if path.is_symlink() {
+            let target = std::fs::read_link(&path).unwrap().to_str().unwrap().to_owned();
+            tree.put(name, META, Inode::symlink(DATE, target.into_bytes())).unwrap();
+        } else if path.is_dir() {
+            load(tree, &name);
+        } else {
+            let text = std::fs::read(&path).unwrap();
+            tree.put(name, META, Inode::file(META, text)).unwrap();
+        }
     }
 }
 

@@ -186,3 +186,101 @@ fn systemd_sysusers_makes_the_same_accounts() {
         assert_eq!(sorted(ours), sorted(theirs));
     }
 }
+
+#[test]
+fn the_recipes_own_users_get_numbers_for_namespaces() {
+    let user = |name: &str, system| UserSpec { name: name.into(), system, ..UserSpec::default() };
+    let users = vec![user("mail", false), user("svc", true), user("b", false), user("a", false)];
+    let input = UsersInput { users, ..UsersInput::default() };
+    let mut tree = tree(&[("etc/login.defs", "SUB_UID_COUNT 65536\n"), ("etc/subgid", "own\n")]);
+    made(&mut tree, &input).0.unwrap();
+    assert_eq!(tree.read_text("etc/subuid").unwrap(), "b:100000:65536\na:165536:65536\n");
+    assert_eq!(tree.read_text("etc/subgid").unwrap(), "own\n");
+}
+
+/// An account as both sides must agree on it: numbers that a line does not fix are left out, and
+/// groups are named.
+fn meaning(passwd: &str, group: &str, fixed: &[&str]) -> BTreeSet<String> {
+    let groups: BTreeMap<&str, &str> = group
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            Some((fields.nth(1)?, name))
+        })
+        .collect();
+    let number =
+        |name: &str, id: &str| if fixed.contains(&name) { id.to_owned() } else { "?".into() };
+    let users = passwd.lines().map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, gecos, home, shell] = fields[..] else { panic!("{line}") };
+        format!("{name} {} {} {gecos} {home} {shell}", number(name, uid), groups[gid])
+    });
+    let groups = group.lines().map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, gid, members] = fields[..] else { panic!("{line}") };
+        format!("{name} {} {members}", number(name, gid))
+    });
+    users.chain(groups).collect()
+}
+
+/// The judge: systemd-sysusers makes accounts of the same meaning from the packages' own files.
+#[test]
+fn systemd_sysusers_agrees_on_the_packages_files() {
+    if !crate::judge::is_present("systemd-sysusers", "--version") {
+        return;
+    }
+    let files = [
+        (
+            "usr/lib/sysusers.d/basic.conf",
+            "g adm 4 -\ng utmp 43\n# c\ng kvm - - -\nm mail adm\n\nu nobody 65534:65534 \"Kernel Overflow User\" -\n",
+        ),
+        (
+            "usr/lib/sysusers.d/dbus.conf",
+            "u messagebus - \"System Message Bus\"\nm messagebus utmp\n",
+        ),
+        (
+            "usr/lib/sysusers.d/openssh-server.conf",
+            "u sshd -:nogroup \"sshd user\" /run/sshd -\nu dnsmasq -:nogroup - /var/lib/misc /bin/false\n",
+        ),
+        (
+            "usr/lib/sysusers.d/z.conf",
+            "r - 500-900\nu fixed 333 'Single \"q\"' /srv /bin/sh\nu both 444:mail\nm new created\nu messagebus - \"Other\"\n",
+        ),
+    ];
+    let mut ours = tree(&files);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("usr/lib/sysusers.d")).unwrap();
+    std::fs::create_dir(dir.path().join("etc")).unwrap();
+    for (path, text) in files {
+        std::fs::write(dir.path().join(path), text).unwrap();
+    }
+    for name in ["passwd", "group"] {
+        let master = ours.read_text(format!("usr/share/base-passwd/{name}.master")).unwrap();
+        std::fs::write(dir.path().join("etc").join(name), master).unwrap();
+    }
+    let out = std::process::Command::new("systemd-sysusers")
+        .arg("--root")
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    made(&mut ours, &UsersInput::default()).0.unwrap();
+    let theirs = |name: &str| std::fs::read_to_string(dir.path().join("etc").join(name)).unwrap();
+    let read = |name: &str| ours.read_text(format!("etc/{name}")).unwrap();
+    let fixed = ["root", "mail", "shadow", "nogroup", "adm", "utmp", "nobody", "fixed", "both"];
+    assert_eq!(
+        meaning(&read("passwd"), &read("group"), &fixed),
+        meaning(&theirs("passwd"), &theirs("group"), &fixed)
+    );
+    // Accounts of packages are locked.
+    for name in ["messagebus", "fixed", "new"] {
+        let prefix = format!("{name}:");
+        let line = |text: &str| {
+            text.lines()
+                .find(|line| line.starts_with(&prefix))
+                .map(|line| line.split(':').nth(1).unwrap_or_default().to_owned())
+        };
+        assert_eq!(line(&read("shadow")), line(&theirs("shadow")), "{name}");
+    }
+}
