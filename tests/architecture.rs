@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("artifact", &[]),
     ("tree", &[]),
+    ("scripts", &[]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
     ("index", &["tree"]),
     ("caches", &["tree"]),
-    ("rootfs", &["tree"]),
+    ("rootfs", &["scripts", "tree"]),
     ("image", &["artifact", "tree"]),
     ("boot", &["artifact", "index", "tree"]),
     ("disk", &["artifact"]),
@@ -23,10 +24,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         "build",
         &[
             "artifact", "boot", "caches", "debian", "disk", "fetch", "image", "index", "recipe",
-            "rootfs", "sandbox", "sbom", "tree",
+            "rootfs", "sandbox", "sbom", "scripts", "tree",
         ],
     ),
-    ("cli", &["artifact", "build", "debian", "fetch", "recipe", "sandbox"]),
+    ("cli", &["artifact", "build", "debian", "fetch", "recipe", "sandbox", "scripts"]),
 ];
 
 /// Crates of others that only one border may be crossed with.

@@ -11,8 +11,8 @@ use crate::indices::ToolVersions;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::{
-    BuildError, Progress, Stage, boot_files, commands, disk_image, manifest, packages, system,
-    usr_image,
+    BuildError, Progress, Stage, boot_files, commands, disk_image, manifest, packages, scripts,
+    system, usr_image,
 };
 
 /// What is built, and where to.
@@ -84,6 +84,9 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let controls = std::mem::take(&mut unpacked.controls);
     let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
     progress.0.stage(Stage::Finish);
+    let scripts = scripts::survey(&merged, recipe, &controls)?;
+    scripts.notes().iter().for_each(|note| progress.0.note(note));
+    let declarations = scripts.declarations;
     let run = |tree: &mut _| match request.commands {
         Some(entry) if !recipe.run.is_empty() => {
             commands::run(tree, recipe, entry, &output, date, progress.0)
@@ -91,7 +94,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
         _ => Ok(Vec::new()),
     };
     let (mut system, commands) =
-        system::finish_system(merged, recipe, &tools(lock), date, run, progress.0)?;
+        system::finish_system(merged, recipe, declarations, &tools(lock), date, run, progress.0)?;
     let software = Software::new(&system.tree, recipe, lock, &controls);
     software.install(&mut system.tree, date)?;
     output.write(&names.spdx(), software.spdx.as_bytes())?;

@@ -9,6 +9,8 @@ pub enum Stage {
     Resolve,
     /// Fetching packages.
     Fetch,
+    /// Looking through maintainer scripts.
+    Scripts,
     /// Decompressing packages.
     Unpack,
     /// Merging packages into one tree.
@@ -33,6 +35,7 @@ impl fmt::Display for Stage {
             Self::Index => "reading the package indices",
             Self::Resolve => "choosing packages",
             Self::Fetch => "fetching packages",
+            Self::Scripts => "looking through maintainer scripts",
             Self::Unpack => "unpacking packages",
             Self::Merge => "merging packages",
             Self::Finish => "finishing the system",

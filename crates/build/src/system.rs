@@ -6,6 +6,7 @@ use flagstone_rootfs::{
     EtcInput, FinishInput, Glob, GroupSpec, Kernel, MergeInput, Note, OwnFile, OwnKind, PruneList,
     RootfsError, Split, UnitsInput, UserSpec, UsersInput, finish, merge, set_owners, split,
 };
+use flagstone_scripts::Declaration;
 use flagstone_tree::{Mtime, Tree};
 
 use crate::indices::{Indices, ToolVersions};
@@ -54,6 +55,7 @@ pub(crate) fn merge_packages(
 pub(crate) fn finish_system(
     mut tree: Tree,
     recipe: &Recipe,
+    declarations: Vec<(String, Declaration)>,
     tools: &ToolVersions,
     date: Mtime,
     run: impl FnOnce(&mut Tree) -> Result<Vec<CommandRecord>, BuildError>,
@@ -62,7 +64,8 @@ pub(crate) fn finish_system(
     let base =
         tree.read_text("usr/lib/os-release").or_else(|_| tree.read_text("etc/os-release"))?;
     let release = os_release(&recipe.image, &base)?;
-    let report = finish(&mut tree, &finish_input(recipe, &release, date)).map_err(rootfs)?;
+    let input = FinishInput { declarations, ..finish_input(recipe, &release, date) };
+    let report = finish(&mut tree, &input).map_err(rootfs)?;
     say(&report.notes, progress);
     let index = |tree: &mut Tree| -> Result<KernelModules, BuildError> {
         let indices = Indices::make(tree, recipe.image.architecture, tools)?;
@@ -108,6 +111,7 @@ fn finish_input(recipe: &Recipe, release: &OsRelease, date: Mtime) -> FinishInpu
         tmpfiles: recipe.tmpfiles.iter().map(ToString::to_string).collect(),
         modules: settings::modules(recipe),
         alternatives: settings::choices(recipe),
+        declarations: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use flagstone_debian::RepositoryName;
 use flagstone_fetch::Url;
 
 use crate::command::{
-    build::Build, inside::Inside, lock::Lock, run::Run, why::Why, why_not::WhyNot,
+    build::Build, inside::Inside, lock::Lock, run::Run, scripts::Scripts, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     WhyNot(WhyNot),
     /// Boot a recipe's image, or any disk image, in QEMU, without changing it
     Run(Run),
+    /// Show what maintainer scripts would do, and what becomes of it
+    Scripts(Scripts),
     /// Go into the tree of a build and run a command there; for builds alone
     #[command(name = flagstone_sandbox::ENTRY, hide = true)]
     Inside(Inside),

@@ -5,5 +5,6 @@ pub(crate) mod inside;
 pub(crate) mod lock;
 pub(crate) mod locking;
 pub(crate) mod run;
+pub(crate) mod scripts;
 pub(crate) mod why;
 pub(crate) mod why_not;

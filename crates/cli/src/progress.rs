@@ -153,7 +153,7 @@ impl flagstone_build::Progress for Reporter {
     }
 
     fn note(&self, text: &str) {
-        report::say(&format!("  note: {text}"));
+        report::note(text);
     }
 }
 

@@ -28,6 +28,11 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Prints something that a person may want to know.
+pub(crate) fn note(text: &str) {
+    say(&format!("  note: {}", text.replace('\n', "\n    ")));
+}
+
 /// An error with a hint of its own, for what has no library type.
 #[derive(Debug)]
 pub(crate) struct Hinted {

@@ -32,12 +32,21 @@ pub enum MaintainerScript {
     Config,
     /// `triggers`: not a script, but the interests of one
     Triggers,
+    /// `templates`: not a script, but debconf's questions and their defaults
+    Templates,
 }
 
 impl MaintainerScript {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Preinst, Self::Postinst, Self::Prerm, Self::Postrm, Self::Config, Self::Triggers];
+    pub const ALL: [Self; 7] = [
+        Self::Preinst,
+        Self::Postinst,
+        Self::Prerm,
+        Self::Postrm,
+        Self::Config,
+        Self::Triggers,
+        Self::Templates,
+    ];
 
     /// Returns the name of the control file.
     pub const fn name(self) -> &'static str {
@@ -48,6 +57,7 @@ impl MaintainerScript {
             Self::Postrm => "postrm",
             Self::Config => "config",
             Self::Triggers => "triggers",
+            Self::Templates => "templates",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use flagstone_artifact::{Architecture, ImageId, ImageVersion};
+use flagstone_artifact::{Architecture, ImageId, ImageVersion, Sha256Digest};
 use toml::de::DeValue;
 
 use crate::decode::{Decode, Node, decode_integer, decode_signed, quotes};
@@ -80,6 +80,8 @@ table! {
         users: Keyed<AccountName, UserLayer>,
         /// systemd units to enable, disable, mask or add, by name.
         units: Keyed<UnitName, UnitLayer>,
+        /// Maintainer scripts that a person looked at and accepts unrun, by package.
+        scripts: Keyed<PackageName, ScriptsLayer>,
         /// Commands to run inside the tree, in the order of their names; `build` needs --allow-run.
         run: Keyed<RunName, RunLayer>,
         /// What to lay over this file for one architecture, by the architecture's name.
@@ -360,6 +362,23 @@ table! {
     }
 }
 
+table! {
+    entry
+    /// Maintainer scripts of one package that are accepted unrun: digests, as `flagstone scripts`
+    /// prints them.
+    struct ScriptsLayer {
+        /// The digest of the preinst.
+        #[cfg_attr(test, schemars(with = "Option<crate::schema::DigestText>"))]
+        preinst: Sha256Digest,
+        /// The digest of the postinst.
+        #[cfg_attr(test, schemars(with = "Option<crate::schema::DigestText>"))]
+        postinst: Sha256Digest,
+        /// The digest of the triggers.
+        #[cfg_attr(test, schemars(with = "Option<crate::schema::DigestText>"))]
+        triggers: Sha256Digest,
+    }
+}
+
 /// The number of a user or group.
 ///
 /// 0 is root; from 60000 up are the ranges of Debian (Policy 9.2.2), of systemd's dynamic users and
@@ -458,6 +477,7 @@ impl Onto for SysctlLayer {}
 impl Supersede for DirectoryLayer {}
 impl Supersede for GroupLayer {}
 impl Supersede for LinkLayer {}
+impl Supersede for ScriptsLayer {}
 impl Supersede for OwnerLayer {}
 impl Supersede for PinLayer {}
 impl Supersede for RepositoryLayer {}

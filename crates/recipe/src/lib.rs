@@ -68,8 +68,8 @@ pub use mode::Mode;
 pub use origin::{lock_path, shipped};
 pub use path::{AbsolutePath, ImagePath, LinkTarget, PoolPath};
 pub use recipe::{
-    Alternative, Compression, Directory, DiskSizes, Distribution, File, Group, Kernel, Link,
-    Modules, Owner, Recipe, Source, Suite, TrustedKey, Unit, Update, User,
+    AcceptedScript, Alternative, Compression, Directory, DiskSizes, Distribution, File, Group,
+    Kernel, Link, Modules, Owner, Recipe, Source, Suite, TrustedKey, Unit, Update, User,
 };
 pub use run::{Run, RunName};
 pub use selection::{LocalDeb, Pin, Repository, Selection};

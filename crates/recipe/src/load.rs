@@ -193,6 +193,31 @@ mod tests {
     }
 
     #[test]
+    fn accepted_scripts_are_read_merged_and_no_matter_for_the_lock() {
+        let digest = "0123456789abcdef".repeat(4);
+        let plain = extended("");
+        let recipe = extended(&format!(
+            "[scripts.tzdata]\npostinst = \"{digest}\"\n[scripts.\"a+b\"]\ntriggers = \"{digest}\"\n"
+        ));
+        let names: Vec<String> =
+            recipe.scripts.keys().map(|(package, name)| format!("{package} {name}")).collect();
+        assert_eq!(names, ["a+b triggers", "tzdata postinst"]);
+        assert_eq!(recipe.lock_inputs(), plain.lock_inputs());
+        let accepted = recipe.scripts.values().nth(1).unwrap();
+        let other = flagstone_artifact::Sha256Digest::from_bytes([7; 32]);
+        let text = accepted.changed(&other).to_string();
+        insta::assert_snapshot!(text, @r#"
+        site/edge.toml:3:12: the postinst of tzdata is not the one that was accepted
+          |
+        3 | postinst = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+          |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = expected 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, found 0707070707070707070707070707070707070707070707070707070707070707
+          = hint: look at the script's commands, then accept it anew by its digest
+        "#);
+        assert!(accepted.missing().to_string().contains("found no such script"));
+    }
+
+    #[test]
     fn shipped_recipes_load_without_a_disk() {
         for (name, _) in shipped() {
             let recipe = Recipe::load(name, &Files::new([])).unwrap_or_else(|e| panic!("{e}"));

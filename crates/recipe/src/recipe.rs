@@ -6,11 +6,13 @@ use std::str::FromStr;
 use flagstone_artifact::{Architecture, ImageName, ParseError, Sha256Digest};
 
 use crate::decode::Word;
+use crate::source::At;
 use crate::usr::UsrFormat;
 use crate::{
-    AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, FileCapabilities,
-    Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName, PathPattern, Run,
-    RunName, Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName, UpdateUrl,
+    AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, Diagnostic,
+    FileCapabilities, Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName,
+    PathPattern, Run, RunName, ScriptName, Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName,
+    UpdateUrl,
 };
 
 /// What an image shall be: a recipe merged with all that it extends, and checked.
@@ -67,6 +69,8 @@ pub struct Recipe {
     pub users: BTreeMap<AccountName, User>,
     /// Units to configure.
     pub units: BTreeMap<UnitName, Unit>,
+    /// Maintainer scripts that a person looked at and accepts unrun.
+    pub scripts: BTreeMap<(PackageName, ScriptName), AcceptedScript>,
     /// Commands to run inside the tree, in this order.
     pub run: BTreeMap<RunName, Run>,
 }
@@ -254,6 +258,33 @@ pub struct Unit {
     pub mask: bool,
     /// The unit file's text, if the recipe brings the unit.
     pub content: Option<String>,
+}
+
+/// A maintainer script that a person looked at and accepts unrun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedScript {
+    /// Its digest.
+    pub sha256: Sha256Digest,
+    /// What to say if the package's script is another one: where the recipe accepts which.
+    changed: Diagnostic,
+}
+
+impl AcceptedScript {
+    pub(crate) fn new(sha256: Sha256Digest, at: &At, package: &PackageName, script: &str) -> Self {
+        let what = format!("the {script} of {package} is not the one that was accepted");
+        Self { sha256, changed: at.error(what).expected(sha256.to_string()) }
+    }
+
+    /// Returns what to say of a package whose script has another digest.
+    pub fn changed(&self, found: &Sha256Digest) -> Diagnostic {
+        let hint = "look at the script's commands, then accept it anew by its digest";
+        self.changed.clone().found(found.to_string()).hint(hint)
+    }
+
+    /// Returns what to say of a package that does not have the script.
+    pub fn missing(&self) -> Diagnostic {
+        self.changed.clone().found("no such script").hint("take the line out")
+    }
 }
 
 impl Recipe {

@@ -10,21 +10,21 @@ use crate::decode::Word;
 use crate::keyed::Keyed;
 use crate::layer::{
     AccountNumber, DirectoryLayer, DiskLayer, FileLayer, GroupLayer, ImageLayer, KernelLayer,
-    LinkLayer, RecipeLayer, RelativePath, SourceLayer, SysctlLayer, UnitLayer, UpdateLayer,
-    UserLayer,
+    LinkLayer, RecipeLayer, RelativePath, ScriptsLayer, SourceLayer, SysctlLayer, UnitLayer,
+    UpdateLayer, UserLayer,
 };
 use crate::list::List;
 use crate::load::{Reader, unreadable};
 use crate::recipe::{
-    Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source, Suite,
-    TrustedKey, Unit, Update, User,
+    AcceptedScript, Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source,
+    Suite, TrustedKey, Unit, Update, User,
 };
 use crate::report::Report;
 use crate::source::{At, Located};
 use crate::usr::UsrFormat;
 use crate::{
     AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic, Diagnostics, ImagePath,
-    Mode, PackageName, Selection, SuiteName,
+    Mode, PackageName, ScriptName, Selection, SuiteName,
 };
 
 /// The longest file that a recipe can bring, in bytes.
@@ -106,6 +106,7 @@ impl Resolver<'_> {
             SysctlLayer::Remove(_) => None,
         });
 
+        let scripts = scripts(layer.scripts);
         Some(Recipe {
             image: image?,
             retarget,
@@ -131,6 +132,7 @@ impl Resolver<'_> {
             groups,
             users,
             units,
+            scripts,
             run,
         })
     }
@@ -466,6 +468,24 @@ impl Resolver<'_> {
             content: layer.content.map(|content| content.value),
         }
     }
+}
+
+/// Lists accepted scripts by package and name.
+fn scripts(
+    entries: Option<Located<Keyed<PackageName, ScriptsLayer>>>,
+) -> BTreeMap<(PackageName, ScriptName), AcceptedScript> {
+    let mut all = BTreeMap::new();
+    for (package, Located { value, .. }) in entries.map(|e| e.value.0).unwrap_or_default() {
+        let ScriptsLayer { preinst, postinst, triggers, .. } = value;
+        for (script, digest) in
+            [("preinst", preinst), ("postinst", postinst), ("triggers", triggers)]
+        {
+            let Some(Located { value, at }) = digest else { continue };
+            let accepted = AcceptedScript::new(value, &at, &package, script);
+            all.insert((package.clone(), default(script)), accepted);
+        }
+    }
+    all
 }
 
 /// Returns the components of a suite, at least one.

@@ -1,51 +1,12 @@
 //! Commands that several packages can provide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use flagstone_scripts::{Declaration, DeclaredAlternative};
 use flagstone_tree::{Kind, Mtime, Tree};
 
 use crate::RootfsError;
 use crate::edit::{Edit, merged, names, tree_path};
-
-/// A directory, a command's name, and who may provide it, the best first.
-type Alternative = (&'static str, &'static str, &'static [&'static str]);
-
-const BIN: &str = "usr/bin";
-const SBIN: &str = "usr/sbin";
-
-/// What trixie's scripts register with update-alternatives, candidates by falling priority; manual
-/// pages aside.
-const ALTERNATIVES: [Alternative; 29] = [
-    (BIN, "awk", &["gawk", "mawk", "original-awk"]),
-    (BIN, "nawk", &["gawk", "mawk", "original-awk"]),
-    (BIN, "pager", &["less", "more"]),
-    (BIN, "editor", &["nano", "vim.basic", "vim.tiny"]),
-    (BIN, "pico", &["nano"]),
-    (BIN, "vi", &["vim.basic", "vim.tiny", "nvi"]),
-    (BIN, "view", &["vim.basic", "vim.tiny", "nview"]),
-    (BIN, "ex", &["vim.basic", "vim.tiny", "nex"]),
-    (BIN, "rview", &["vim.basic", "vim.tiny"]),
-    (BIN, "vim", &["vim.basic"]),
-    (BIN, "vimdiff", &["vim.basic"]),
-    (BIN, "which", &["gnuwhich", "which.debianutils"]),
-    (BIN, "pinentry", &["pinentry-gnome3", "pinentry-qt", "pinentry-curses", "pinentry-tty"]),
-    (BIN, "mt", &["mt-st", "mt-gnu"]),
-    (SBIN, "rmt", &["rmt-tar", "rmt-cpio"]),
-    (BIN, "nc", &["nc.openbsd", "nc.traditional"]),
-    (BIN, "netcat", &["nc.openbsd", "nc.traditional"]),
-    (SBIN, "iptables", &["iptables-nft", "iptables-legacy"]),
-    (SBIN, "iptables-restore", &["iptables-nft-restore", "iptables-legacy-restore"]),
-    (SBIN, "iptables-save", &["iptables-nft-save", "iptables-legacy-save"]),
-    (SBIN, "ip6tables", &["ip6tables-nft", "ip6tables-legacy"]),
-    (SBIN, "ip6tables-restore", &["ip6tables-nft-restore", "ip6tables-legacy-restore"]),
-    (SBIN, "ip6tables-save", &["ip6tables-nft-save", "ip6tables-legacy-save"]),
-    (SBIN, "arptables", &["arptables-nft", "arptables-legacy"]),
-    (SBIN, "arptables-restore", &["arptables-nft-restore", "arptables-legacy-restore"]),
-    (SBIN, "arptables-save", &["arptables-nft-save", "arptables-legacy-save"]),
-    (SBIN, "ebtables", &["ebtables-nft", "ebtables-legacy"]),
-    (SBIN, "ebtables-restore", &["ebtables-nft-restore", "ebtables-legacy-restore"]),
-    (SBIN, "ebtables-save", &["ebtables-nft-save", "ebtables-legacy-save"]),
-];
 
 /// The program that a command shall be.
 #[derive(Clone, Debug)]
@@ -59,7 +20,11 @@ pub struct Choice {
 }
 
 /// Makes a command the program that the recipe chose.
-fn choose(edit: &mut Edit<'_>, choice: &Choice) -> Result<(), RootfsError> {
+fn choose(
+    edit: &mut Edit<'_>,
+    choice: &Choice,
+    declarations: &[(String, Declaration)],
+) -> Result<(), RootfsError> {
     let command = merged(choice.command.trim_start_matches('/'));
     let program = merged(choice.program.trim_start_matches('/'));
     if edit.resolve_file(&program).is_none() {
@@ -67,7 +32,7 @@ fn choose(edit: &mut Edit<'_>, choice: &Choice) -> Result<(), RootfsError> {
             command: choice.command.clone(),
             program: choice.program.clone(),
             place: choice.place.clone(),
-            present: present(edit, &command, &program),
+            present: present(edit, &command, &program, declarations),
         });
     }
     let path = tree_path(&command, edit.step)?;
@@ -81,13 +46,20 @@ fn choose(edit: &mut Edit<'_>, choice: &Choice) -> Result<(), RootfsError> {
 
 /// Returns the programs of the tree that could be meant: the known providers of the command, and
 /// what lies beside the program under a name that begins alike.
-fn present(edit: &Edit<'_>, command: &str, program: &str) -> Vec<String> {
+fn present(
+    edit: &Edit<'_>,
+    command: &str,
+    program: &str,
+    declarations: &[(String, Declaration)],
+) -> Vec<String> {
     let (dir, name) = program.rsplit_once('/').unwrap_or(("", program));
-    let (command_dir, command) = command.rsplit_once('/').unwrap_or(("", command));
-    let known = ALTERNATIVES.iter().find(|(dir, name, _)| (*dir, *name) == (command_dir, command));
-    let known = known.into_iter().flat_map(|(dir, _, names)| names.iter().map(move |n| (*dir, *n)));
-    let mut found: BTreeSet<String> =
-        known.map(|(dir, name)| format!("{dir}/{name}")).filter(|path| edit.exists(path)).collect();
+    let known = declarations.iter().filter_map(|(_, declaration)| match declaration {
+        Declaration::Alternative(a) if merged(a.link.trim_matches('/')) == command => {
+            Some(merged(a.path.trim_matches('/')))
+        }
+        _ => None,
+    });
+    let mut found: BTreeSet<String> = known.filter(|path| edit.exists(path)).collect();
     let stem = name.split(['.', '-']).next().unwrap_or(name);
     let alike = |other: &String| other.split(['.', '-']).next() == Some(stem);
     let beside = names(edit.tree, dir).into_iter().filter(alike);
@@ -105,26 +77,59 @@ fn relative(from: &str, to: &str) -> String {
     up.chain(to[common..].iter().copied()).collect::<Vec<_>>().join("/")
 }
 
-/// Links commands to the best of the programs that are installed.
+/// Links names to the best of the programs that are installed, as packages' scripts register them with
+/// update-alternatives: by priority, of equals the first by the packages' names; slaves go with the one
+/// that is chosen.
 ///
 /// Debian links over `/etc/alternatives`, which update-alternatives may change. Here the links are
 /// direct and lie in /usr: nothing on the machine changes alternatives, and a copy of /etc from an
-/// older release must not decide what `/usr/bin/awk` is. What a recipe chose comes first. `sh` is a
-/// link of the dash package itself; only if no package brings one, or the recipe chose, is it made
-/// here.
-pub(crate) fn link(tree: &mut Tree, choices: &[Choice], date: Mtime) -> Result<(), RootfsError> {
+/// older release must not decide what `/usr/bin/awk` is. What a recipe chose comes first. Links to what is not in the image, as to manual pages that
+/// are pruned, are left out. `sh` is a link of the dash package itself; only if no package brings one
+/// is it made here.
+pub(crate) fn link(
+    tree: &mut Tree,
+    choices: &[Choice],
+    declarations: &[(String, Declaration)],
+    date: Mtime,
+) -> Result<(), RootfsError> {
     let mut edit = Edit::new(tree, date, "alternatives");
     for choice in choices {
-        choose(&mut edit, choice)?;
+        choose(&mut edit, choice, declarations)?;
     }
-    let shell: Alternative = (BIN, "sh", &["dash", "bash"]);
-    for (dir, name, providers) in ALTERNATIVES.iter().chain([&shell]) {
-        let provider = providers.iter().find(|p| edit.exists(&format!("{dir}/{p}")));
-        if let Some(provider) = provider {
-            edit.default_symlink(&format!("{dir}/{name}"), provider)?;
+    for alternative in best(&edit, declarations).values() {
+        let own = (&alternative.link, &alternative.path);
+        let slaves = alternative.slaves.iter().map(|(link, path)| (link, path));
+        for (link, path) in [own].into_iter().chain(slaves) {
+            let (link, path) = (merged(link.trim_matches('/')), merged(path.trim_matches('/')));
+            if edit.tree.resolve(&path).is_ok() {
+                edit.default_symlink(&link, &relative(&link, &path))?;
+            }
         }
     }
+    let shell = ["dash", "bash"].into_iter().find(|s| edit.exists(&format!("usr/bin/{s}")));
+    if let Some(shell) = shell {
+        edit.default_symlink("usr/bin/sh", shell)?;
+    }
     Ok(())
+}
+
+/// Returns the alternative of each name that has the highest priority of those that are there.
+fn best<'a>(
+    edit: &Edit<'_>,
+    declarations: &'a [(String, Declaration)],
+) -> BTreeMap<&'a str, &'a DeclaredAlternative> {
+    let mut best: BTreeMap<&str, &DeclaredAlternative> = BTreeMap::new();
+    for (_, declaration) in declarations {
+        let Declaration::Alternative(alternative) = declaration else { continue };
+        if edit.tree.resolve(merged(alternative.path.trim_matches('/'))).is_err() {
+            continue;
+        }
+        let known = best.entry(&alternative.name).or_insert(alternative);
+        if alternative.priority > known.priority {
+            *known = alternative;
+        }
+    }
+    best
 }
 
 #[cfg(test)]
@@ -135,13 +140,31 @@ mod tests {
 
     const META: Metadata = Metadata::root(0o755, Mtime::from_seconds(0));
 
+    fn alternative(package: &str, text: &str) -> (String, Declaration) {
+        let mut words = text.split(' ').map(str::to_owned);
+        let mut word = || words.next().unwrap();
+        let (link, name, path, priority) = (word(), word(), word(), word().parse().unwrap());
+        let rest: Vec<String> = words.collect();
+        let slaves = rest.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let alternative = DeclaredAlternative { name, link, path, priority, slaves };
+        (package.to_owned(), Declaration::Alternative(alternative))
+    }
+
     #[test]
-    fn the_best_installed_program_gets_the_name_unless_it_is_taken() {
+    fn the_best_installed_program_gets_the_name_and_its_slaves_unless_they_are_taken() {
         let mut tree = Tree::new(META);
-        for path in ["bin/mawk", "bin/gawk", "bin/more", "bin/pager", "sbin/iptables-legacy"] {
+        for path in ["bin/mawk", "bin/gawk", "bin/more", "bin/pager", "sbin/ip-old", "lib/m4"] {
             tree.put(format!("usr/{path}"), META, Inode::file(META, "")).unwrap();
         }
-        link(&mut tree, &[], Mtime::default()).unwrap();
+        let declarations = [
+            alternative("a", "/usr/bin/awk awk /usr/bin/mawk 5 /usr/bin/nawk /usr/bin/mawk"),
+            alternative("b", "/usr/bin/awk awk /usr/bin/gawk 10 /usr/bin/nawk /usr/bin/gawk"),
+            alternative("c", "/usr/bin/awk awk /usr/bin/oawk 90"),
+            alternative("d", "/usr/sbin/ip ip /sbin/ip-old 1 /usr/bin/ip /sbin/ip-old"),
+            alternative("e", "/usr/sbin/ip ip /usr/bin/mawk 1"),
+            alternative("f", "/usr/bin/pager pager /bin/more 50 /usr/share/man/pager.1 /x/more.1"),
+        ];
+        link(&mut tree, &[], &declarations, Mtime::default()).unwrap();
         let target = |path: &str| {
             let id = tree.lookup(&TreePath::new(format!("usr/{path}")).unwrap())?;
             match &tree.inode(id).kind {
@@ -150,8 +173,11 @@ mod tests {
             }
         };
         assert_eq!(target("bin/awk").as_deref(), Some("gawk"));
-        assert_eq!(target("sbin/iptables").as_deref(), Some("iptables-legacy"));
-        assert_eq!((target("bin/pager"), target("bin/sh"), target("bin/vi")), (None, None, None));
+        assert_eq!(target("bin/nawk").as_deref(), Some("gawk"));
+        assert_eq!(target("sbin/ip").as_deref(), Some("ip-old"));
+        assert_eq!(target("bin/ip").as_deref(), Some("../sbin/ip-old"));
+        assert_eq!((target("bin/pager"), target("bin/sh")), (None, None));
+        assert!(!tree.exists("usr/share/man/pager.1"));
     }
 
     fn choice(command: &str, program: &str) -> Choice {
@@ -171,7 +197,9 @@ mod tests {
             choice("/usr/bin/sh", "/usr/bin/bash"),
             choice("/usr/sbin/tool", "/usr/lib/x/tool"),
         ];
-        link(&mut tree, &choices, Mtime::default()).unwrap();
+        let declarations =
+            [alternative("a", "/usr/bin/awk awk /usr/bin/gawk 10 /usr/bin/nawk /usr/bin/gawk")];
+        link(&mut tree, &choices, &declarations, Mtime::default()).unwrap();
         for (path, expected) in [
             ("usr/bin/awk", "mawk"),
             ("usr/bin/nawk", "gawk"),
@@ -206,7 +234,8 @@ mod tests {
                 "to replace it all the same, give /usr/bin/real under [links]",
             ),
         ] {
-            let error = link(&mut tree, &[choice], Mtime::default()).unwrap_err();
+            let declarations = [alternative("n", "/usr/bin/vi vi /usr/bin/nvi 20")];
+            let error = link(&mut tree, &[choice], &declarations, Mtime::default()).unwrap_err();
             assert_eq!((error.to_string().as_str(), error.hint().as_deref()), (text, Some(hint)));
         }
     }

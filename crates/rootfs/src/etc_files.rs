@@ -52,7 +52,8 @@ const COPIES: [(&str, &str); 10] = [
 const SHELL_LISTS: &str = "usr/share/debianutils/shells.d";
 
 /// Shells whose packages call add-shell(8) in place of a list.
-const ADDED_SHELLS: [&str; 4] = ["/bin/zsh", "/usr/bin/zsh", "/usr/bin/fish", "/usr/bin/tmux"];
+pub(crate) const ADDED_SHELLS: [&str; 4] =
+    ["/bin/zsh", "/usr/bin/zsh", "/usr/bin/fish", "/usr/bin/tmux"];
 
 /// How fonts are drawn: the choices that fontconfig-config's script makes where nobody answers its
 /// questions. Each is left out where something of its kind is there.
@@ -71,6 +72,30 @@ ff02::2\t\tip6-allrouters
 ";
 
 const NETWORKS: &str = "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n\n";
+
+/// Where files go that [`write`] makes without a source in /usr.
+const MADE: [&str; 15] = [
+    "etc/default/locale",
+    "etc/environment",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/issue",
+    "etc/issue.net",
+    "etc/locale.conf",
+    "etc/localtime",
+    "etc/machine-id",
+    "etc/mtab",
+    "etc/networks",
+    "etc/os-release",
+    "etc/resolv.conf",
+    "etc/security/opasswd",
+    "etc/shells",
+];
+
+/// Returns every file that [`write`] may make.
+pub(crate) fn written() -> impl Iterator<Item = &'static str> {
+    MADE.into_iter().chain(COPIES.into_iter().map(|(_, to)| to))
+}
 
 /// Writes what `/etc` still lacks; whatever packages or the recipe put there stays, except for the
 /// texts that name the system.

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use flagstone_scripts::Declaration;
 use flagstone_tree::{Mtime, Tree};
 
 use crate::{
     Choice, EtcInput, Home, ModulesInput, Note, OwnFile, RootfsError, UnitsInput, UsersInput,
-    alternatives, ca_certificates, etc_files, module_settings, own_files, ownership, pam, set_id,
-    units, users,
+    alternatives, ca_certificates, declared_files, etc_files, module_settings, own_files,
+    ownership, pam, set_id, units, users,
 };
 
 /// What the finishers are told.
@@ -29,6 +30,8 @@ pub struct FinishInput {
     pub modules: ModulesInput,
     /// Which program a command is, where the best one is not wanted.
     pub alternatives: Vec<Choice>,
+    /// What packages' scripts state in plain words, by package, in the order of the scripts.
+    pub declarations: Vec<(String, Declaration)>,
 }
 
 /// What the finishers found and made.
@@ -62,12 +65,13 @@ pub fn finish(tree: &mut Tree, input: &FinishInput) -> Result<FinishReport, Root
     own_files::settings(tree, &input.sysctl, &input.tmpfiles, date)?;
     module_settings::write(tree, &input.modules, date)?;
     let users::UsersOutcome { accounts, homes } =
-        users::create(tree, &input.users, date, &mut notes)?;
+        users::create(tree, &input.users, &input.declarations, date, &mut notes)?;
     own_files::check_accounts(&input.tmpfiles, &accounts)?;
     etc_files::write(tree, &input.etc, date)?;
     pam::configure(tree, date)?;
     ca_certificates::install(tree, date, &mut notes)?;
-    alternatives::link(tree, &input.alternatives, date)?;
+    alternatives::link(tree, &input.alternatives, &input.declarations, date)?;
+    declared_files::make(tree, &input.declarations, &accounts, date, &mut notes)?;
     ownership::fix_owners(tree, &accounts)?;
     own_files::assign_owners(tree, &input.files, &accounts)?;
     set_id::report(tree, &mut notes);

@@ -42,6 +42,11 @@ const FIXES: [Fix; 16] = [
     fix("etc/frr", "frr", "frr", 0o700),
 ];
 
+/// Returns the paths whose owner and mode [`fix_owners`] sets.
+pub(crate) fn fixed() -> impl Iterator<Item = &'static str> {
+    FIXES.iter().map(|fix| fix.path)
+}
+
 /// Sets owners and modes as packages' scripts would, for the files that are there.
 pub(crate) fn fix_owners(tree: &mut Tree, accounts: &Accounts) -> Result<(), RootfsError> {
     for fix in &FIXES {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use flagstone_tree::{InodeId, Kind, Metadata, Mtime, Tree, TreePath};
+use flagstone_tree::{Inode, InodeId, Kind, Metadata, Mtime, Tree, TreePath};
 
-use crate::edit::{Edit, names, names_ending, text, tree_path};
+use crate::edit::{Edit, names, names_ending, text};
 use crate::error::InStep;
 use crate::{Note, RootfsError, sysusers};
 
@@ -14,7 +14,7 @@ const STEP: &str = "split";
 /// Where the defaults of /etc are, below /usr; the machine lays its own /etc over them.
 pub const ETC_DEFAULTS: &str = "share/flagstone/etc";
 
-/// What recreates the directories that packages ship below /var.
+/// What recreates the directories, links and empty files that packages have below /var.
 const VAR_SNIPPET: &str = "usr/lib/tmpfiles.d/flagstone-var.conf";
 
 /// A tree whose root is /usr.
@@ -61,8 +61,9 @@ pub struct Split {
 /// is dropped.
 ///
 /// - `/etc` moves to [`ETC_DEFAULTS`].
-/// - Directories below `/var` come back at boot by a snippet of tmpfiles.d, unless a package's own
-///   snippet makes them. Files there are dropped and listed: state does not belong to an image.
+/// - Directories, links and empty files below `/var` come back at boot by a snippet of tmpfiles.d,
+///   unless a package's own snippet makes them. Files with content there are dropped and listed:
+///   state does not belong to an image.
 /// - `/usr/local` stays as an empty directory: it is the administrator's, who may mount over it.
 /// - The kernel's configuration moves beside its modules, where tools look for it too.
 /// - No time is later than `date`, and /usr itself has exactly `date`: systemd takes a new time of
@@ -121,26 +122,42 @@ fn take_kernel(tree: &mut Tree, notes: &mut Vec<Note>) -> Result<Option<Kernel>,
     Ok(Some(Kernel { version, image }))
 }
 
-/// Writes a snippet for the directories below /var that packages ship and no other snippet makes.
+/// Writes a snippet for what packages and scripts have below /var and no other snippet makes.
 fn write_var_snippet(tree: &mut Tree, date: Mtime) -> Result<(), RootfsError> {
     let known = tmpfiles_paths(tree)?;
-    let var = tree_path("var", STEP)?;
-    let line = |path: &TreePath, meta: &Metadata| {
-        // tmpfiles.d takes "%" as the start of a specifier, and blanks as separators.
-        let path = path.to_string().replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
-        format!("d \"/{path}\" {:04o} {} {} -\n", meta.mode, meta.uid, meta.gid)
-    };
     let lines: String = tree
         .walk()
-        .filter(|entry| entry.inode.children().is_some() && entry.path.is_under(&var))
         .filter(|entry| !known.contains(&format!("/{}", entry.path)))
-        .map(|entry| line(&entry.path, &entry.inode.metadata))
+        .filter_map(|entry| var_line(&entry.path, entry.inode))
         .collect();
     if !lines.is_empty() {
-        let head = "# Made by Flagstone: directories that packages ship below /var.\n";
+        let head =
+            "# Made by Flagstone: what packages have below /var besides files with content.\n";
         Edit::new(tree, date, STEP).file(VAR_SNIPPET, 0o644, format!("{head}{lines}"))?;
     }
     Ok(())
+}
+
+/// Returns the line of tmpfiles.d(5) that makes a directory, a link or an empty file below /var anew.
+fn var_line(path: &TreePath, inode: &Inode) -> Option<String> {
+    if !path.as_bytes().starts_with(b"var/") {
+        return None;
+    }
+    // "%" starts a specifier, and blanks separate.
+    let path = path.to_string().replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
+    let Metadata { mode, uid, gid, .. } = inode.metadata;
+    match &inode.kind {
+        Kind::Directory(_) => Some(format!("d \"/{path}\" {mode:04o} {uid} {gid} -\n")),
+        Kind::File(content) if content.is_empty() => {
+            Some(format!("f \"/{path}\" {mode:04o} {uid} {gid} -\n"))
+        }
+        Kind::Symlink(target) => {
+            let target = std::str::from_utf8(target).ok()?.replace('%', "%%");
+            let plain = !target.contains(|c: char| c.is_control() || c.is_whitespace());
+            plain.then(|| format!("L \"/{path}\" - - - - {target}\n"))
+        }
+        _ => None,
+    }
 }
 
 /// Returns the paths that snippets of tmpfiles.d are about.
@@ -180,6 +197,7 @@ fn dropped(tree: &Tree, root_links: &BTreeMap<String, String>) -> Vec<TreePath> 
     };
     tree.walk()
         .filter(|entry| entry.inode.children().is_none() && !stays(entry.path.as_bytes()))
+        .filter(|entry| var_line(&entry.path, entry.inode).is_none())
         .map(|entry| entry.path)
         .collect()
 }
@@ -196,8 +214,6 @@ fn normalise_times(usr: &mut Tree, date: Mtime) {
 
 #[cfg(test)]
 mod tests {
-    use flagstone_tree::Inode;
-
     use super::*;
 
     const DATE: Mtime = Mtime::from_seconds(1_000);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flagstone_scripts::{Declaration, DeclaredUser};
 use flagstone_tree::{Mtime, Tree};
 
 use crate::accounts::{Accounts, Group, LOCKED, NO_PASSWORD, User};
@@ -89,7 +90,8 @@ pub(crate) struct UsersOutcome {
 /// files by one with all numbers fixed.
 ///
 /// First come base-passwd's accounts, then those of sysusers.d in systemd's order (files by name;
-/// groups before users), then those that scripts make, then the recipe's. Numbers come, in this
+/// groups before users), then those that scripts make, by a table or by what they declare, then the
+/// recipe's. Numbers come, in this
 /// order, from the recipe, the packages, Flagstone's own table, and at last from a range that the
 /// table does not use, which is noted: such a number may change from release to release.
 ///
@@ -101,6 +103,7 @@ pub(crate) struct UsersOutcome {
 pub(crate) fn create(
     tree: &mut Tree,
     input: &UsersInput,
+    declarations: &[(String, Declaration)],
     date: Mtime,
     notes: &mut Vec<Note>,
 ) -> Result<UsersOutcome, RootfsError> {
@@ -108,6 +111,7 @@ pub(crate) fn create(
     let sysusers = maker.read_sysusers()?;
     maker.add_sysusers(&sysusers)?;
     maker.add_those_of_scripts()?;
+    maker.add_declared(declarations)?;
     let known: BTreeSet<String> =
         maker.accounts.users().iter().map(|user| user.name.clone()).collect();
     let homes = maker.add_recipes()?;
@@ -119,6 +123,25 @@ pub(crate) fn create(
     write_sub_ids(&mut Edit::new(tree, date, STEP), &added)?;
     write(&mut Edit::new(tree, date, STEP), &accounts, &homes)?;
     Ok(UsersOutcome { accounts, homes })
+}
+
+/// Returns the names of the users and groups of base-passwd and sysusers.d.
+pub(crate) fn declared_by_packages(
+    tree: &Tree,
+) -> Result<(BTreeSet<String>, BTreeSet<String>), RootfsError> {
+    let accounts = base_accounts(tree)?;
+    let mut sysusers = Sysusers::default();
+    for path in config_files(tree, &PLACES, ".conf") {
+        if let Some(text) = text(tree, &path, STEP)? {
+            sysusers.add(&path, &text)?;
+        }
+    }
+    sysusers.add_implied();
+    let users = accounts.users().iter().map(|user| user.name.clone());
+    let users = users.chain(sysusers.users.into_iter().map(|(name, _)| name)).collect();
+    let groups = accounts.groups().iter().map(|group| group.name.clone());
+    let groups = groups.chain(sysusers.groups.into_iter().map(|(name, _)| name)).collect();
+    Ok((users, groups))
 }
 
 /// Reads the accounts every Debian system has, with their fixed numbers below 100.
@@ -189,6 +212,68 @@ impl Maker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes the accounts that scripts state in plain words: groups, users, then members.
+    fn add_declared(&mut self, declarations: &[(String, Declaration)]) -> Result<(), RootfsError> {
+        for (_, declaration) in declarations {
+            if let Declaration::Group { name, gid } = declaration {
+                let spec = self.wish(*gid);
+                self.ensure_group(name, &spec)?;
+            }
+        }
+        for (package, declaration) in declarations {
+            if let Declaration::User(user) = declaration {
+                self.add_declared_user(package, user)?;
+            }
+        }
+        for (_, declaration) in declarations {
+            if let Declaration::Member { user, group } = declaration
+                && self.accounts.user(user).is_some()
+                && self.accounts.group(group).is_some()
+            {
+                self.accounts.add_member(group, user, "a script")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_declared_user(&mut self, package: &str, user: &DeclaredUser) -> Result<(), RootfsError> {
+        if self.accounts.user(&user.name).is_some() {
+            return Ok(());
+        }
+        let uid = self.wish(user.uid);
+        let group = match &user.group {
+            None => {
+                self.ensure_group(&user.name, &uid)?;
+                PrimaryGroup::Own
+            }
+            Some(group) if self.accounts.group(group).is_some() => {
+                PrimaryGroup::Named(group.clone())
+            }
+            Some(group) => {
+                let text = format!(
+                    "{package} makes {} in the group {group}, which does not exist",
+                    user.name
+                );
+                self.notes.push(Note::new(STEP, text));
+                return Ok(());
+            }
+        };
+        let line = UserLine {
+            uid,
+            group,
+            gecos: user.gecos.clone(),
+            home: Some(user.home.clone()),
+            shell: Some(user.shell.clone()),
+            ..UserLine::default()
+        };
+        self.ensure_user(&user.name, &line)
+    }
+
+    /// Asks for a number if it is free: a script that asked in vain would get another one.
+    fn wish(&self, id: Option<u32>) -> IdSpec {
+        id.filter(|&id| self.is_free(id)).map_or(IdSpec::Any, IdSpec::Fixed)
     }
 
     fn add_script_user(&mut self, user: &ScriptUser) -> Result<(), RootfsError> {

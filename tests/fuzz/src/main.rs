@@ -19,6 +19,7 @@ use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
     FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput, finish, merge,
 };
+use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
@@ -39,6 +40,7 @@ const TARGETS: [(&str, fn(&[u8])); 18] = [
     ("recipe", recipe),
     ("release", release),
     ("schemas", schemas),
+    ("script", script),
     ("tar", tar),
     ("system", system),
 ];
@@ -204,6 +206,23 @@ fn release(data: &[u8]) {
     let keyring = KEYRING.get_or_init(Keyring::debian);
     let _ = VerifiedRelease::open(data, keyring, 1_800_000_000);
     let _ = Keyring::parse(data);
+}
+
+/// The input is a preinst, a postinst, a list of triggers and debconf's questions at once.
+fn script(data: &[u8]) {
+    let paths = Paths::from_iter(["usr/bin/a", "etc/a", "var/lib/a"]);
+    let mut survey = Survey::new(&paths);
+    survey.questions("a", data, Some(data));
+    let text = [b"#!/bin/sh\n", data].concat();
+    survey.script("a", ScriptKind::Preinst, &text);
+    survey.script("a", ScriptKind::Postinst, &text);
+    survey.triggers("a", data);
+    let report = survey.finish(&Knowledge::default());
+    for findings in report.scripts.values() {
+        for finding in &findings.commands {
+            assert!(!finding.command.contains('\n'), "{}", finding.command);
+        }
+    }
 }
 
 /// Schemas, overrides of them behind a NUL, and a value of every basic type.

@@ -6,9 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
-use flagstone_build::{
-    BuildRequest, Existing, Names, build, check_commands, fetch_packages, missing_packages,
-};
+use flagstone_build::{BuildRequest, Existing, Names, build, check_commands};
 use flagstone_recipe::{DiskReader, Recipe, lock_path};
 
 use super::locking;
@@ -90,7 +88,8 @@ pub(crate) fn build_recipe(
     } else {
         report::say(&format!("there is no lock {} yet: making it", path.display()));
         let moves = locking::moves(None);
-        let lock = locking::make(&recipe, None, moves, &sources, &progress)?;
+        // The build reports on the scripts, too.
+        let (lock, _) = locking::make(&recipe, None, moves, &sources, &progress)?;
         locking::write(&path, &lock)?;
         lock
     };
@@ -105,12 +104,7 @@ pub(crate) fn build_recipe(
         jobs: sources.jobs,
     };
     request.check()?;
-    let (missing, bytes) = missing_packages(sources.fetcher.cache(), &lock);
-    if missing > 0 {
-        progress.expect_bytes(bytes);
-        let Sources { fetcher, mirrors, jobs } = &sources;
-        fetch_packages(fetcher, mirrors, &recipe, &lock, *jobs, &progress)?;
-    }
+    locking::fetch(&recipe, &lock, &sources, &progress)?;
     let built = build(&request, &progress)?;
     progress.finish();
     debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));

@@ -40,7 +40,8 @@ impl Lock {
         let sources = Sources::find(&self.sources)?;
         let moves = locking::moves(self.update.as_deref());
         let progress = Reporter::new();
-        let new = locking::make(&recipe, old.as_ref(), moves, &sources, &progress)?;
+        let (new, scripts) = locking::make(&recipe, old.as_ref(), moves, &sources, &progress)?;
+        scripts.notes().iter().for_each(|note| report::note(note));
         let shown = path.display();
         let Some(old) = old else {
             if self.check {
@@ -52,9 +53,12 @@ impl Lock {
             report::say(&format!("{shown}: {} packages", new.packages.len()));
             return Ok(ExitCode::SUCCESS);
         };
+        let same = LockDiff::between(&old, &new).same_packages() && old.inputs == new.inputs;
+        // Newer indices alone are no reason to change a file that is committed, or the image.
+        let new =
+            if same { flagstone_recipe::Lock { scripts: new.scripts, ..old.clone() } } else { new };
         let diff = LockDiff::between(&old, &new);
-        if diff.same_packages() && old.inputs == new.inputs {
-            // Newer indices alone are no reason to change a file that is committed, or the image.
+        if diff.is_empty() {
             report::say(&format!("{shown} is up to date: {} packages", old.packages.len()));
             return Ok(ExitCode::SUCCESS);
         }

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flagstone_build::{LockRequest, Moves, make_lock};
+use flagstone_build::{
+    LockRequest, Moves, ScriptsReport, fetch_packages, make_lock, missing_packages, survey_scripts,
+};
 use flagstone_debian::Keyring;
 use flagstone_recipe::{Lock, PackageName, Recipe};
 
@@ -29,14 +31,14 @@ pub(crate) fn read(path: &Path) -> Result<Option<Lock>> {
     Ok(Some(Lock::parse(&shown, &text)?))
 }
 
-/// Resolves a recipe.
+/// Resolves a recipe, brings its packages into the cache, and looks through their scripts.
 pub(crate) fn make(
     recipe: &Recipe,
     old: Option<&Lock>,
     moves: Moves,
     sources: &Sources,
     progress: &Reporter,
-) -> Result<Lock> {
+) -> Result<(Lock, ScriptsReport)> {
     let request = LockRequest {
         recipe,
         old,
@@ -45,9 +47,39 @@ pub(crate) fn make(
         keyring: &Keyring::debian(),
         now: sources::now(),
     };
-    let lock = make_lock(&sources.fetcher, &request, progress)?;
+    let mut lock = make_lock(&sources.fetcher, &request, progress)?;
+    let report = survey(recipe, &lock, sources, progress)?;
     progress.finish();
-    Ok(lock)
+    lock.scripts = report.accepted();
+    Ok((lock, report))
+}
+
+/// Looks through the scripts of a lock's packages, which are fetched if they are not in the cache.
+pub(crate) fn survey(
+    recipe: &Recipe,
+    lock: &Lock,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<ScriptsReport> {
+    fetch(recipe, lock, sources, progress)?;
+    let cache = sources.fetcher.cache();
+    Ok(survey_scripts(cache, recipe, lock, sources.jobs, progress)?)
+}
+
+/// Brings the packages of a lock into the cache.
+pub(crate) fn fetch(
+    recipe: &Recipe,
+    lock: &Lock,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<()> {
+    let (missing, bytes) = missing_packages(sources.fetcher.cache(), lock);
+    if missing > 0 {
+        progress.expect_bytes(bytes);
+        let Sources { fetcher, mirrors, jobs } = sources;
+        fetch_packages(fetcher, mirrors, recipe, lock, *jobs, progress)?;
+    }
+    Ok(())
 }
 
 /// Writes a lock whole, or leaves the old one as it was.

@@ -25,7 +25,7 @@ fn tree(files: &[(&str, &'static str)]) -> Tree {
 
 fn made(tree: &mut Tree, input: &UsersInput) -> (Result<UsersOutcome, RootfsError>, Vec<Note>) {
     let mut notes = Vec::new();
-    (create(tree, input, DATE, &mut notes), notes)
+    (create(tree, input, &[], DATE, &mut notes), notes)
 }
 
 fn line(tree: &Tree, file: &str, name: &str) -> String {
