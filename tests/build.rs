@@ -181,6 +181,10 @@ echo state > /var/lib/state
 [owners."/etc/greeting"]
 group = "adm"
 mode = "0640"
+
+# An older dump.erofs reads nothing else.
+[usr]
+compression = "none"
 "#;
 
 #[test]
@@ -266,7 +270,7 @@ fn manifest(out: &Path) -> serde_json::Value {
 #[ignore = "fetches packages"]
 fn scanners_and_validators_read_the_lists_of_software() {
     let dir = support::scratch("build-software");
-    support::build("ci", &dir);
+    support::build_uncompressed("ci", &dir);
     let out = dir.join("out");
     if let Some(python) = std::env::var_os("FLAGSTONE_SBOM_PYTHON") {
         let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sbom/tests/judge.py");

@@ -130,7 +130,7 @@ fn ci_boots_healthy() {
 #[ignore = "boots QEMU"]
 fn a_flipped_bit_in_a_used_block_of_usr_is_never_healthy() {
     let dir = support::scratch("smoke-tamper");
-    let image = support::build("ci", &dir);
+    let image = support::build_uncompressed("ci", &dir);
     let usr = support::artifact(&dir.join("out"), ".usr.erofs");
     let in_usr = first_block_of(&usr, "/lib/systemd/systemd");
     let disk = File::options().read(true).write(true).open(&image).unwrap();

@@ -20,6 +20,13 @@ pub(crate) fn build(recipe: &str, dir: &Path) -> PathBuf {
     build_with(recipe, &[], dir)
 }
 
+/// Builds a shipped recipe without compression, so that older erofs-utils read its /usr.
+pub(crate) fn build_uncompressed(recipe: &str, dir: &Path) -> PathBuf {
+    let text = format!("extends = \"{recipe}\"\n[usr]\ncompression = \"none\"\n");
+    fs::write(dir.join("uncompressed.toml"), text).unwrap();
+    build("uncompressed.toml", dir)
+}
+
 /// Does what [`build`] does, with more arguments.
 pub(crate) fn build_with(recipe: &str, arguments: &[&str], dir: &Path) -> PathBuf {
     let status = Command::new(FLAGSTONE)

@@ -231,7 +231,7 @@ table! {
         /// How hard the compressor tries: 1 to 22 for "zstd", 9 unless said otherwise; 2 to 12 for
         /// "lz4hc", 9 unless said otherwise. Without meaning for the others.
         level: CompressionLevel,
-        /// How much of a file is compressed together: a power of two from "8K" to "1M"; "128K"
+        /// How much of a file is compressed together: a power of two from "8K" to "1M"; "256K"
         /// unless said otherwise.
         cluster: ByteSize,
     }

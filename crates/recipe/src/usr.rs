@@ -21,8 +21,8 @@ pub struct UsrFormat {
 /// The level of either compressor that has some.
 const DEFAULT_LEVEL: u8 = 9;
 
-/// What squashfs has, too.
-const DEFAULT_CLUSTER: ByteSize = ByteSize::from_bytes(128 << 10);
+/// Smaller ones take more space without being read faster; docs/benchmarks.md has the figures.
+const DEFAULT_CLUSTER: ByteSize = ByteSize::from_bytes(256 << 10);
 
 const CLUSTERS: RangeInclusive<u64> = 8 << 10..=1 << 20;
 
