@@ -23,7 +23,7 @@ use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
-const TARGETS: [(&str, fn(&[u8])); 18] = [
+const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
