@@ -5,29 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("artifact", &[]),
-    ("tree", &[]),
+    ("tree", &["artifact"]),
     ("scripts", &[]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
     ("index", &["tree"]),
     ("caches", &["tree"]),
-    ("rootfs", &["scripts", "tree"]),
+    ("rootfs", &["artifact", "scripts", "tree"]),
     ("image", &["artifact", "tree"]),
     ("boot", &["artifact", "index", "tree"]),
     ("disk", &["artifact"]),
     ("sandbox", &["tree"]),
     ("sbom", &["artifact"]),
+    ("store", &["artifact"]),
     (
         "build",
         &[
             "artifact", "boot", "caches", "debian", "disk", "fetch", "image", "index", "recipe",
-            "rootfs", "sandbox", "sbom", "scripts", "tree",
+            "rootfs", "sandbox", "sbom", "scripts", "store", "tree",
         ],
     ),
-    ("cli", &["artifact", "build", "debian", "fetch", "recipe", "sandbox", "scripts"]),
+    ("cli", &["artifact", "build", "debian", "fetch", "recipe", "sandbox", "scripts", "store"]),
 ];
 
 /// Crates of others that only one border may be crossed with.

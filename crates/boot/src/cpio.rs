@@ -164,9 +164,10 @@ impl<W: Write> Archive<'_, W> {
             Body::Bytes(bytes) => self.put(bytes)?,
             Body::File(content) => {
                 let mut at = 0;
-                for (offset, data) in content.extents() {
+                for piece in content.data() {
+                    let (offset, data) = piece?;
                     self.zeros(offset - at)?;
-                    self.put(data)?;
+                    self.put(&data)?;
                     at = offset + data.len() as u64;
                 }
                 self.zeros(content.len() - at)?;
@@ -284,7 +285,11 @@ mod tests {
     #[test]
     fn what_the_format_or_the_kernel_cannot_hold_is_refused() {
         let mut long = Tree::new(META);
-        long.insert("a", Inode::file(META, Content::sparse(1 << 32, Vec::new()).unwrap())).unwrap();
+        long.insert(
+            "a",
+            Inode::file(META, Content::sparse(1 << 32, Vec::<(u64, Bytes)>::new()).unwrap()),
+        )
+        .unwrap();
         let error = write_cpio(&long, 0, &mut io::sink()).unwrap_err();
         assert!(matches!(error, CpioError::FileTooLong { .. }), "{error}");
 

@@ -115,7 +115,7 @@ fn cpio_unpacks_every_file_link_owner_and_time() {
         assert_eq!(found.mode(), mode, "{path:?}");
         match &entry.inode.kind {
             Kind::File(content) => {
-                assert!(fs::read(&path).unwrap() == content.to_bytes(), "{path:?}");
+                assert!(fs::read(&path).unwrap() == content.to_bytes().unwrap(), "{path:?}");
                 let number = numbers.entry(entry.id).or_insert(found.ino());
                 assert_eq!(*number, found.ino(), "{path:?} is no hard link");
             }

@@ -1,7 +1,7 @@
 use std::io;
 
 use flagstone_artifact::Sha256Digest;
-use flagstone_tree::TreePath;
+use flagstone_tree::{ContentError, TreePath};
 
 use crate::erofs::Compression;
 
@@ -42,6 +42,9 @@ pub enum ErofsError {
         /// The compressor and the level that was asked for.
         compression: Compression,
     },
+    /// A file's bytes cannot be read.
+    #[error("failed to read a file for the file system image")]
+    Read(#[source] ContentError),
     /// The compressor failed, for want of memory.
     #[error("failed to compress a file")]
     Compress(#[source] io::Error),
@@ -63,7 +66,7 @@ impl ErofsError {
             Self::Level { .. } => {
                 Some("choose a level from 1 to 22 (zstd) or 2 to 12 (lz4hc)".into())
             }
-            Self::BuildTime { .. } | Self::Compress(_) | Self::Write(_) => None,
+            Self::BuildTime { .. } | Self::Read(_) | Self::Compress(_) | Self::Write(_) => None,
         }
     }
 }

@@ -80,7 +80,7 @@ fn write_cache(tree: &Tree, out: &Path, libc_bin: &str) -> Result<(), Box<dyn Er
     let start = Instant::now();
     let dirs = LibraryDirs::read(tree, "etc/ld.so.conf")?;
     let (_, loader) = tree.resolve("usr/bin/sh")?;
-    let program = tree.inode(loader).content().ok_or("/usr/bin/sh is not a file")?.to_bytes();
+    let program = tree.inode(loader).content().ok_or("/usr/bin/sh is not a file")?.to_bytes()?;
     let cache = LdSoCache::read(tree, &dirs, Elf::parse(&program)?.machine())?;
     let data = cache.to_bytes(&LdSoCache::debian_generator(libc_bin))?;
     eprintln!("{} libraries cached in {:?}", cache.len(), start.elapsed());

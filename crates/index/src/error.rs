@@ -1,4 +1,4 @@
-use flagstone_tree::{TreeError, TreePath};
+use flagstone_tree::{ContentError, TreeError, TreePath};
 
 use crate::Missing;
 
@@ -12,6 +12,9 @@ pub enum ElfError {
     /// A header or table contradicts the file.
     #[error("the ELF object is malformed: {0}")]
     Malformed(&'static str),
+    /// Its bytes cannot be had.
+    #[error("the object cannot be read")]
+    Content(#[source] ContentError),
     /// A note about libraries opened at run time is not what the specification says.
     #[error("the .note.dlopen entry is not valid")]
     DlopenNote(#[source] serde_json::Error),

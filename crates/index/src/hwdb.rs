@@ -42,11 +42,10 @@ impl Hwdb {
         }
         let mut database = Trie::new();
         for (number, path) in files.iter().enumerate() {
-            let Some(content) = follow(tree, path).and_then(|trail| trail.inode.content()) else {
-                continue;
-            };
+            let Some(text) = follow(tree, path).and_then(|trail| trail.file()) else { continue };
+            let text = text?;
             let mut origin = Origin::new(path, number + 1)?;
-            for record in Records::new(&content.to_bytes()) {
+            for record in Records::new(&text) {
                 let record = record?;
                 for property in &record.properties {
                     database.insert_all(&record.matches, property, &mut origin)?;

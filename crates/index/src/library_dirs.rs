@@ -23,7 +23,7 @@ impl LibraryDirs {
     pub fn read(tree: &Tree, configuration: &str) -> Result<Self, TreeError> {
         let mut dirs = Self::default();
         match tree.read(configuration) {
-            Ok(text) => dirs.parse(tree, &text, 0),
+            Ok(text) => dirs.parse(tree, &text, 0)?,
             Err(TreeError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
@@ -35,7 +35,7 @@ impl LibraryDirs {
         self.0.iter().map(Vec::as_slice)
     }
 
-    fn parse(&mut self, tree: &Tree, text: &[u8], depth: usize) {
+    fn parse(&mut self, tree: &Tree, text: &[u8], depth: usize) -> Result<(), TreeError> {
         for line in text.split(|&b| b == b'\n') {
             let line = line.split(|&b| b == b'#').next().unwrap_or_default().trim_ascii();
             let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -43,7 +43,7 @@ impl LibraryDirs {
                 None => {}
                 Some(b"include") if line.len() > b"include".len() => {
                     for pattern in words {
-                        self.include(tree, pattern, depth);
+                        self.include(tree, pattern, depth)?;
                     }
                 }
                 Some(first) if first.eq_ignore_ascii_case(b"hwcap") && line.len() > 5 => {}
@@ -55,18 +55,20 @@ impl LibraryDirs {
                 }
             }
         }
+        Ok(())
     }
 
-    fn include(&mut self, tree: &Tree, pattern: &[u8], depth: usize) {
+    fn include(&mut self, tree: &Tree, pattern: &[u8], depth: usize) -> Result<(), TreeError> {
         if depth == MAX_INCLUDES {
-            return;
+            return Ok(());
         }
         let relative = if pattern.starts_with(b"/") { &b""[..] } else { b"etc/" };
         for path in matching_files(tree, &[relative, pattern].concat()) {
-            if let Some(content) = follow(tree, &path).and_then(|found| found.inode.content()) {
-                self.parse(tree, &content.to_bytes(), depth + 1);
+            if let Some(text) = follow(tree, &path).and_then(|found| found.file()) {
+                self.parse(tree, &text?, depth + 1)?;
             }
         }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-use flagstone_tree::{Inode, TreePath};
+use flagstone_tree::{Inode, TreeError, TreePath};
 
 use crate::{ClosureError, DlopenNote, Elf, ElfClass, ElfError, ElfMachine};
 
@@ -43,7 +43,9 @@ impl Program {
         let Some(content) = inode.content().filter(|file| file.len() <= MAX_PROGRAM_BYTES) else {
             return Ok(Self::Data);
         };
-        let data = content.to_bytes();
+        let data = content.to_bytes().map_err(|source| {
+            ClosureError::Tree(TreeError::Content { path: path.clone(), source })
+        })?;
         if let Some(line) = data.strip_prefix(b"#!") {
             return Ok(Self::script(line));
         }

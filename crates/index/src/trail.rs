@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
-use flagstone_tree::{Inode, InodeId, Kind, Tree, TreePath};
+use bytes::Bytes;
+use flagstone_tree::{Inode, InodeId, Kind, Tree, TreeError, TreePath};
 
 /// The most symbolic links one look-up follows, as in Linux (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -14,6 +15,14 @@ pub(crate) struct Trail<'a> {
     pub(crate) inode: &'a Inode,
     /// The links that were followed.
     pub(crate) links: BTreeSet<TreePath>,
+}
+
+impl Trail<'_> {
+    /// Returns the bytes of the file that the path leads to; `None` if it leads to something else.
+    pub(crate) fn file(&self) -> Option<Result<Bytes, TreeError>> {
+        let bytes = self.inode.content()?.to_bytes();
+        Some(bytes.map_err(|source| TreeError::Content { path: self.end.clone(), source }))
+    }
 }
 
 /// Follows a path as the kernel would in a root made of this tree; `.` and `..` and a leading

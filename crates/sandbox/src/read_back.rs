@@ -346,9 +346,10 @@ fn same_content(content: &Content, file: &mut File) -> io::Result<bool> {
         return Ok(false);
     }
     let mut at = 0;
-    for (offset, data) in content.extents() {
+    for piece in content.data() {
+        let (offset, data) = piece?;
         if !same_bytes(file, offset - at, None)?
-            || !same_bytes(file, data.len() as u64, Some(data))?
+            || !same_bytes(file, data.len() as u64, Some(&data))?
         {
             return Ok(false);
         }

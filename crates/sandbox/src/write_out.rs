@@ -81,9 +81,10 @@ pub(crate) fn make_root(root: &Path) -> io::Result<()> {
 
 fn write_file(path: &Path, content: &Content, mode: u32) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).open(path)?;
-    for (offset, data) in content.extents() {
-        file.seek(SeekFrom::Start(*offset))?;
-        file.write_all(data)?;
+    for piece in content.data() {
+        let (offset, data) = piece?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(&data)?;
     }
     file.set_len(content.len())?;
     file.set_permissions(fs::Permissions::from_mode(mode))

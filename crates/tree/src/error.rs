@@ -1,4 +1,20 @@
+use std::io;
+
 use crate::TreePath;
+
+/// The bytes of a file, which are kept outside the tree, cannot be read.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("failed to read the stored bytes of a file: {kind}")]
+pub struct ContentError {
+    /// What the reading gave.
+    pub kind: io::ErrorKind,
+}
+
+impl From<ContentError> for io::Error {
+    fn from(error: ContentError) -> Self {
+        Self::new(error.kind, error)
+    }
+}
 
 /// What can go wrong when a tree is read by path or edited.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -33,4 +49,12 @@ pub enum TreeError {
     /// The text is not UTF-8, and the caller needs text.
     #[error("/{0} is not UTF-8 text")]
     NotText(TreePath),
+    /// The bytes of the file cannot be read.
+    #[error("/{path} cannot be read")]
+    Content {
+        /// The file.
+        path: TreePath,
+        /// Why.
+        source: ContentError,
+    },
 }

@@ -44,7 +44,7 @@ impl Metadata {
 }
 
 /// What an inode is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A directory: names in byte order.
     Directory(BTreeMap<FileName, InodeId>),
@@ -88,7 +88,7 @@ impl Kind {
 }
 
 /// One file, directory, link or special file, whatever names it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Inode {
     /// Owner, permissions, time.
     pub metadata: Metadata,

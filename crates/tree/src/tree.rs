@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 
-use crate::{Content, FileName, Inode, Kind, Metadata, TreeError, TreePath, Walk};
+use crate::{FileName, Inode, Kind, Metadata, TreeError, TreePath, Walk};
 
 /// The most symbolic links one look-up follows, as in Linux (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -144,10 +145,11 @@ impl Tree {
     /// Returns the bytes of a regular file, following links.
     ///
     /// # Errors
-    /// As [`Self::resolve`], and [`TreeError::NotAFile`].
+    /// As [`Self::resolve`], [`TreeError::NotAFile`], and [`TreeError::Content`].
     pub fn read(&self, path: impl AsRef<[u8]>) -> Result<Bytes, TreeError> {
         let (path, id) = self.resolve(path)?;
-        self.inode(id).content().map(Content::to_bytes).ok_or(TreeError::NotAFile(path))
+        let Some(content) = self.inode(id).content() else { return Err(TreeError::NotAFile(path)) };
+        content.to_bytes().map_err(|source| TreeError::Content { path, source })
     }
 
     /// Returns a regular file as text, following links.
@@ -155,9 +157,9 @@ impl Tree {
     /// # Errors
     /// As [`Self::read`], and [`TreeError::NotText`].
     pub fn read_text(&self, path: impl AsRef<[u8]>) -> Result<String, TreeError> {
-        let (path, id) = self.resolve(path)?;
-        let content = self.inode(id).content().ok_or_else(|| TreeError::NotAFile(path.clone()))?;
-        String::from_utf8(content.to_bytes().into()).map_err(|_| TreeError::NotText(path))
+        let path = path.as_ref();
+        String::from_utf8(self.read(path)?.into())
+            .or_else(|_| Err(TreeError::NotText(self.resolve(path)?.0)))
     }
 
     /// Adds an inode under a path whose parent directory exists.
@@ -309,6 +311,59 @@ impl Tree {
         Ok(copy)
     }
 
+    /// Returns a digest of everything that is reachable: names, hard links, metadata, attributes
+    /// and contents, but not the numbers of the inodes.
+    ///
+    /// Contents whose digest is known are not read.
+    ///
+    /// # Errors
+    /// [`TreeError::Content`].
+    pub fn digest(&self) -> Result<Sha256Digest, TreeError> {
+        let mut hasher = Sha256Hasher::new();
+        let mut bytes = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        let mut first: BTreeMap<InodeId, u64> = BTreeMap::new();
+        for (number, entry) in (0_u64..).zip(self.walk()) {
+            bytes(entry.path.as_bytes());
+            let known = *first.entry(entry.id).or_insert(number);
+            bytes(&known.to_le_bytes());
+            if known != number {
+                continue;
+            }
+            let Inode { metadata, xattrs, kind } = entry.inode;
+            bytes(&metadata.mode.to_le_bytes());
+            bytes(&metadata.uid.to_le_bytes());
+            bytes(&metadata.gid.to_le_bytes());
+            bytes(&metadata.mtime.seconds.to_le_bytes());
+            bytes(&metadata.mtime.nanoseconds.to_le_bytes());
+            bytes(&(xattrs.len() as u64).to_le_bytes());
+            for (name, value) in xattrs {
+                bytes(name);
+                bytes(value);
+            }
+            bytes(&kind.type_bits().to_le_bytes());
+            match kind {
+                Kind::File(content) => {
+                    let digest = content.digest();
+                    let path = || entry.path.clone();
+                    let digest =
+                        digest.map_err(|source| TreeError::Content { path: path(), source })?;
+                    bytes(&content.len().to_le_bytes());
+                    bytes(digest.as_bytes());
+                }
+                Kind::Symlink(target) => bytes(target),
+                Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } => {
+                    bytes(&major.to_le_bytes());
+                    bytes(&minor.to_le_bytes());
+                }
+                Kind::Directory(_) | Kind::Fifo | Kind::Socket => {}
+            }
+        }
+        Ok(hasher.finish())
+    }
+
     /// Visits every name, parents before children, siblings in byte order; the root comes first.
     pub fn walk(&self) -> Walk<'_> {
         Walk::new(self)
@@ -411,6 +466,33 @@ mod tests {
         assert!(a.is_some());
         assert_eq!(a, usr.lookup(&TreePath::new("lib/b").unwrap()));
         assert!(!usr.exists("usr"));
+    }
+
+    #[test]
+    fn the_digest_changes_with_everything_but_numbers() {
+        let digest = |tree: &Tree| tree.digest().unwrap();
+        let tree = sample();
+        let renumbered = tree.subtree("").unwrap();
+        assert_eq!(digest(&tree), digest(&renumbered));
+        type Change = fn(&mut Tree);
+        let changes: [Change; 9] = [
+            |tree| drop(tree.remove("usr/up")),
+            |tree| drop(tree.rename("usr/up", "usr/on")),
+            |tree| drop(tree.put("usr/lib/a", META, Inode::file(META, "two"))),
+            |tree| drop(tree.put("usr/lib/b", META, Inode::file(META, "one"))),
+            |tree| drop(tree.put("lib", META, Inode::symlink(META.mtime, "usr/lip"))),
+            |tree| drop(tree.insert("usr/new", Inode::new(META, Kind::Fifo))),
+            |tree| tree.inode_mut(tree.root()).metadata.mode = 0o700,
+            |tree| tree.inode_mut(tree.root()).metadata.mtime.nanoseconds = 1,
+            |tree| drop(tree.inode_mut(tree.root()).xattrs.insert(b"user.a".into(), b"".into())),
+        ];
+        let mut digests = std::collections::BTreeSet::from([digest(&tree)]);
+        for change in changes {
+            let mut changed = tree.clone();
+            change(&mut changed);
+            digests.insert(digest(&changed));
+        }
+        assert_eq!(digests.len(), 10);
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Chunks {
     /// Returns the division that takes least space in table and blocks together, unless the file
     /// without its holes would not take less than the file with them.
     pub(super) fn of(content: &Content) -> Option<Self> {
-        let data: u64 = content.extents().iter().map(|(_, data)| data.len() as u64).sum();
+        let data: u64 = content.extents().map(|extent| extent.end - extent.start).sum();
         let len = content.len();
         if data == len || len <= BLOCK {
             return None;
@@ -109,9 +109,9 @@ impl Geometry {
 
     fn chunks_with_data(self, content: &Content) -> impl Iterator<Item = u64> {
         let mut next = 0;
-        content.extents().iter().flat_map(move |(offset, data)| {
-            let first = next.max(offset >> self.shift());
-            next = ((offset + data.len() as u64 - 1) >> self.shift()) + 1;
+        content.extents().flat_map(move |extent| {
+            let first = next.max(extent.start >> self.shift());
+            next = ((extent.end - 1) >> self.shift()) + 1;
             first..next
         })
     }

@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
         let nodes = Nodes::collect(tree)?;
         let mut stored = shape(&nodes, options)?;
         let data_start = place(&mut stored);
-        let shared = shared_blocks(&nodes.list, &stored);
+        let shared = shared_blocks(&nodes.list, &stored)?;
         let order = blocks_order(&nodes, &stored);
         let (data_order, blocks) = allocate(order, &mut stored, &shared, data_start);
         let shared_blocks = shared.keys().map(|&index| stored[index].shape.blocks()).sum();

@@ -1,18 +1,21 @@
 use std::collections::BTreeMap;
 
-use flagstone_artifact::Sha256Digest;
 use flagstone_tree::{Content, Kind};
 use rayon::prelude::*;
 
 use super::node::Node;
 use super::shape::{Shape, Stored};
+use crate::ErofsError;
 
 /// Finds files whose blocks an earlier file holds already: from a node to the earlier one.
 ///
 /// Link counts and numbers are not touched: such files stay apart, only their data is stored once.
 /// Whether a tail is beside the inode depends on the inode, so files of one content may differ in
 /// their blocks.
-pub(super) fn shared_blocks(nodes: &[Node<'_>], stored: &[Stored]) -> BTreeMap<usize, usize> {
+pub(super) fn shared_blocks(
+    nodes: &[Node<'_>],
+    stored: &[Stored],
+) -> Result<BTreeMap<usize, usize>, ErofsError> {
     let mut by_blocks = BTreeMap::<_, Vec<_>>::new();
     for (index, (node, stored)) in nodes.iter().zip(stored).enumerate() {
         if let Kind::File(content) = &node.inode.kind
@@ -21,27 +24,29 @@ pub(super) fn shared_blocks(nodes: &[Node<'_>], stored: &[Stored]) -> BTreeMap<u
             by_blocks.entry(blocks).or_default().push((index, content));
         }
     }
-    by_blocks.into_values().flat_map(same_contents).collect()
+    let mut shared = BTreeMap::new();
+    for files in by_blocks.into_values() {
+        shared.append(&mut same_contents(files)?);
+    }
+    Ok(shared)
 }
 
 /// Finds files that hold what an earlier one holds: from an index to the earlier one.
 ///
 /// Only files of the same length are digested, so this reads little; files with holes are left out.
-pub(super) fn same_contents<'a>(
+fn same_contents<'a>(
     files: impl IntoIterator<Item = (usize, &'a Content)>,
-) -> BTreeMap<usize, usize> {
-    let mut by_size = BTreeMap::<_, Vec<(usize, &[u8])>>::new();
-    for (index, content) in files {
-        if let [(0, data)] = content.extents()
-            && data.len() as u64 == content.len()
-        {
-            by_size.entry(content.len()).or_default().push((index, data));
-        }
+) -> Result<BTreeMap<usize, usize>, ErofsError> {
+    let mut by_size = BTreeMap::<_, Vec<(usize, &Content)>>::new();
+    for (index, content) in files.into_iter().filter(|(_, content)| content.is_dense()) {
+        by_size.entry(content.len()).or_default().push((index, content));
     }
     let candidates: Vec<_> =
         by_size.into_values().filter(|files| files.len() > 1).flatten().collect();
-    let digests: Vec<_> =
-        candidates.par_iter().map(|(index, data)| (Sha256Digest::of(data), *index)).collect();
+    let digests = candidates
+        .par_iter()
+        .map(|(index, content)| Ok((content.digest().map_err(ErofsError::Read)?, *index)))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut first = BTreeMap::new();
     let mut same = BTreeMap::new();
     for (digest, index) in digests {
@@ -50,5 +55,5 @@ pub(super) fn same_contents<'a>(
             same.insert(index, leader);
         }
     }
-    same
+    Ok(same)
 }

@@ -136,13 +136,17 @@ fn write_content(
     range: Range<u64>,
     out: &mut Sink<impl Write>,
 ) -> io::Result<()> {
-    let end_of = |(offset, data): &(u64, bytes::Bytes)| offset + data.len() as u64;
+    /// Bytes that are read at once; holes are not.
+    const PART: u64 = 1 << 20;
     let start = out.position();
-    let first = content.extents().partition_point(|extent| end_of(extent) <= range.start);
-    for extent in content.extents()[first..].iter().take_while(|extent| extent.0 < range.end) {
-        let (from, to) = (extent.0.max(range.start), end_of(extent).min(range.end));
-        out.pad_to(start + (from - range.start))?;
-        out.write(slice(&extent.1, &(from - extent.0..to - extent.0)))?;
+    for extent in content.extents_in(range.clone()) {
+        let mut from = extent.start;
+        while from < extent.end {
+            let end = extent.end.min(from + PART);
+            out.pad_to(start + (from - range.start))?;
+            out.write(&content.part(from..end)?)?;
+            from = end;
+        }
     }
     out.pad_to(start + (range.end - range.start))
 }

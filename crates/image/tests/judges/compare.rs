@@ -83,12 +83,13 @@ fn assert_same_content(content: &Content, file: &File, name: &flagstone_tree::Tr
     };
     if content.len() <= COMPARED_WHOLE {
         let data = read(0, content.len().try_into().unwrap());
-        assert!(data == content.to_bytes(), "content of /{name}");
+        assert!(data == content.to_bytes().unwrap(), "content of /{name}");
         return;
     }
     let mut end = 0;
-    for (offset, data) in content.extents() {
-        assert!(read(*offset, data.len()) == data[..], "content of /{name} at {offset}");
+    for piece in content.data() {
+        let (offset, data) = piece.unwrap();
+        assert!(read(offset, data.len()) == data[..], "content of /{name} at {offset}");
         let before = (offset - end).min(1 << 20).try_into().unwrap();
         let hole = read(offset - before as u64, before);
         assert!(hole.iter().all(|&byte| byte == 0), "hole of /{name} before {offset}");

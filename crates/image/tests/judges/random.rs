@@ -49,7 +49,7 @@ fn content() -> impl Strategy<Value = Content> {
             let extents = pieces.into_iter().map(|(gap, length)| {
                 let offset = end + gap;
                 end = offset + length as u64;
-                (offset, noise(length, 9).into())
+                (offset, bytes::Bytes::from(noise(length, 9)))
             });
             let extents = extents.collect();
             Content::sparse(end + extra, extents).unwrap()

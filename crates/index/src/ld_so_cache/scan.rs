@@ -247,10 +247,10 @@ fn read_object(inode: &Inode, machine: ElfMachine) -> Result<Option<ReadObject>,
     let Some(content) = inode.content().filter(|content| content.len() >= MIN_BYTES) else {
         return Ok(None);
     };
-    let data = content.to_bytes();
-    if !Elf::is_elf(&data) {
+    if !Elf::is_elf(&content.part(0..MIN_BYTES).map_err(ElfError::Content)?) {
         return Ok(None);
     }
+    let data = content.to_bytes().map_err(ElfError::Content)?;
     let elf = Elf::parse(&data)?;
     let Some(flags) = flags(&elf, machine).filter(|_| elf.kind() == Elf::SHARED_OBJECT) else {
         return Ok(None);

@@ -65,7 +65,8 @@ pub fn decompress_modules(tree: &mut Tree, version: &str) -> Result<usize, Index
         .into_par_iter()
         .map(|(plain, path, mut inode)| {
             if let Kind::File(content) = &mut inode.kind {
-                *content = decompressed(content.to_bytes())
+                let plain = content.to_bytes().map_err(io::Error::from).and_then(decompressed);
+                *content = plain
                     .map(Content::from)
                     .map_err(|source| IndexError::Decompress { path: path.clone(), source })?;
             }

@@ -1,3 +1,5 @@
+use std::io;
+
 use flagstone_tree::TreePath;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -43,8 +45,8 @@ pub(super) fn read_all(files: Vec<ModuleFile>) -> Result<Vec<Module>, IndexError
 
 fn read(file: ModuleFile) -> Result<Module, IndexError> {
     let ModuleFile { path, relative, name, content } = file;
-    let data = decompressed(content.to_bytes())
-        .map_err(|source| IndexError::Decompress { path: path.clone(), source })?;
+    let data = content.to_bytes().map_err(io::Error::from).and_then(decompressed);
+    let data = data.map_err(|source| IndexError::Decompress { path: path.clone(), source })?;
     let mut module = Module {
         name,
         path,

@@ -240,7 +240,7 @@ fn write_out(tree: &Tree, root: &Path) {
         let path = root.join(entry.path.to_string());
         match &entry.inode.kind {
             Kind::Directory(_) => std::fs::create_dir(path).unwrap(),
-            Kind::File(content) => std::fs::write(path, content.to_bytes()).unwrap(),
+            Kind::File(content) => std::fs::write(path, content.to_bytes().unwrap()).unwrap(),
             Kind::Symlink(target) => {
                 let target = String::from_utf8(target.to_vec()).unwrap();
                 std::os::unix::fs::symlink(target, path).unwrap();

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use flagstone_artifact::{Sha256Digest, Sha256Hasher};
@@ -18,23 +19,32 @@ pub trait ExtentCache: Sync {
     fn put(&self, key: &ExtentKey, value: &[u8]);
 }
 
-/// The name of a compressed content: a digest of content, compressor and its version, level,
-/// cluster size, and [`FORMAT_VERSION`].
+/// The name of a compressed content: a digest of what it is made of, of compressor and its version,
+/// level, cluster size, and [`FORMAT_VERSION`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExtentKey(Sha256Digest);
 
 impl ExtentKey {
-    pub(super) fn new(data: &[u8], parameters: Parameters) -> Self {
+    /// Returns the key of parts of contents, given by the digests of these, and zeros after them.
+    pub(super) fn new<'a>(
+        parts: impl Iterator<Item = (&'a Sha256Digest, &'a Range<u64>)>,
+        padding: u64,
+        parameters: Parameters,
+    ) -> Self {
         let Parameters { compression, cluster } = parameters;
         let mut hasher = Sha256Hasher::new();
         let settings = format!(
-            "flagstone erofs extents {FORMAT_VERSION}, {compression}, {} bytes, libzstd {}, liblz4 {}\n",
+            "flagstone erofs extents {FORMAT_VERSION}, {compression}, {} bytes, libzstd {}, liblz4 {}, {padding}\n",
             cluster.bytes(),
             zstd::zstd_safe::version_number(),
             lzzzz::version_number(),
         );
         hasher.update(settings.as_bytes());
-        hasher.update(data);
+        for (digest, range) in parts {
+            hasher.update(digest.as_bytes());
+            hasher.update(&range.start.to_le_bytes());
+            hasher.update(&range.end.to_le_bytes());
+        }
         Self(hasher.finish())
     }
 

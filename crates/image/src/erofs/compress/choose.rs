@@ -1,75 +1,106 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use flagstone_artifact::Sha256Digest;
 use flagstone_tree::{Content, Kind};
+use rayon::prelude::*;
 
 use super::body::Body;
-use super::piece::{self, Joined, Piece};
+use super::piece::{self, Joined, Known, Piece};
 use super::{Parameters, index};
+use crate::ErofsError;
 use crate::erofs::inode::SLOT;
 use crate::erofs::node::Node;
 use crate::erofs::shape::{Shape, Stored};
-use crate::erofs::share::same_contents;
 
 /// The files that are compressed, each content once.
 ///
 /// What is shorter than a cluster is joined with others to the packed inode, so that it neither
 /// takes blocks of its own nor is compressed without what resembles it.
 #[derive(Debug)]
-pub(super) struct Chosen {
-    small: Vec<usize>,
-    large: Vec<usize>,
+pub(super) struct Chosen<'a> {
+    small: Vec<(usize, Known<'a>)>,
+    large: Vec<(usize, Known<'a>)>,
     /// From a file to the one before it that has the same content.
     same: BTreeMap<usize, usize>,
+    parameters: Parameters,
 }
 
-impl Chosen {
-    pub(super) fn new(nodes: &[Node<'_>], stored: &[Stored], parameters: Parameters) -> Self {
-        let files: Vec<(usize, &Content)> = nodes
+impl<'a> Chosen<'a> {
+    /// Chooses; reads the contents whose digests are not known.
+    pub(super) fn new(
+        nodes: &[Node<'a>],
+        stored: &[Stored],
+        parameters: Parameters,
+    ) -> Result<Self, ErofsError> {
+        let files: Vec<(usize, &'a Content)> = nodes
             .iter()
             .zip(stored)
             .enumerate()
             .filter(|(_, (_, stored))| matches!(stored.shape, Shape::Flat { .. }) && gains(stored))
             .filter_map(|(index, (node, _))| Some((index, file(node)?)))
             .collect();
-        let same = same_contents(files.iter().copied());
-        let firsts = files.into_iter().filter(|(index, _)| !same.contains_key(index));
-        let is_small = |content: &Content| content.len() < parameters.cluster.bytes().into();
-        let (small, large): (Vec<_>, Vec<_>) = firsts.partition(|(_, content)| is_small(content));
-        let indices = |files: Vec<(usize, &Content)>| files.into_iter().map(|(i, _)| i).collect();
-        Self { small: indices(small), large: indices(large), same }
-    }
-
-    /// Returns the length of the packed inode.
-    pub(super) fn joined_len(&self, nodes: &[Node<'_>]) -> u64 {
-        self.small.iter().filter_map(|&index| file(&nodes[index])).map(Content::len).sum()
+        let digest = |&(index, content): &(usize, &'a Content)| {
+            content.digest().map(|digest| (index, Known { content, digest }))
+        };
+        let files = files.par_iter().with_min_len(64).map(digest).collect::<Result<Vec<_>, _>>();
+        let mut first: HashMap<Sha256Digest, usize> = HashMap::new();
+        let mut chosen =
+            Self { small: Vec::new(), large: Vec::new(), same: BTreeMap::new(), parameters };
+        for (index, known) in files.map_err(ErofsError::Read)? {
+            let leader = *first.entry(known.digest).or_insert(index);
+            if leader != index {
+                chosen.same.insert(index, leader);
+            } else if known.content.len() < parameters.cluster.bytes().into() {
+                chosen.small.push((index, known));
+            } else {
+                chosen.large.push((index, known));
+            }
+        }
+        Ok(chosen)
     }
 
     /// Returns the pieces in the order of the image: those of the packed inode, whose index is
     /// `packed`, and then the large files.
-    pub(super) fn pieces(&self, nodes: &[Node<'_>], packed: usize) -> impl Iterator<Item = Piece> {
-        let small = self.small.iter().filter_map(|&index| file(&nodes[index]));
-        let large = self.large.iter().filter_map(|&index| Some((index, file(&nodes[index])?)));
-        Joined::new(packed, small)
-            .chain(large.flat_map(|(index, content)| piece::of_file(index, content)))
+    pub(super) fn pieces(&self, packed: usize) -> impl Iterator<Item = Piece<'a>> {
+        let large = self.large.iter().flat_map(|&(index, known)| piece::of_file(index, known));
+        self.joined(packed).chain(large)
+    }
+
+    fn joined(&self, packed: usize) -> impl Iterator<Item = Piece<'a>> {
+        Joined::new(packed, self.small.iter().map(|&(_, known)| known), self.parameters)
+    }
+
+    /// Returns where in the packed inode each small file begins, in their order, and its length.
+    fn places(&self) -> (Vec<u64>, u64) {
+        let (mut places, mut end) = (Vec::with_capacity(self.small.len()), 0);
+        for piece in self.joined(0) {
+            let mut at = end;
+            for part in piece.parts() {
+                if part.start == 0 {
+                    places.push(at);
+                }
+                at += part.end - part.start;
+            }
+            end += piece.len();
+        }
+        (places, end)
+    }
+
+    /// Returns the length of the packed inode.
+    pub(super) fn joined_len(&self) -> u64 {
+        self.places().1
     }
 
     /// Gives every file its place, and the packed inode, if there is one. Returns the blocks that
     /// are not written again for a file of the same content.
-    pub(super) fn settle(
-        &self,
-        stored: &mut [Stored],
-        bodies: BTreeMap<usize, Body>,
-        parameters: Parameters,
-    ) -> u64 {
-        let mut offset = 0;
-        for &index in &self.small {
+    pub(super) fn settle(&self, stored: &mut [Stored], bodies: BTreeMap<usize, Body>) -> u64 {
+        for (&(index, _), offset) in self.small.iter().zip(self.places().0) {
             stored[index].reshape(Shape::Fragment { offset });
-            offset += stored[index].disk.size;
         }
         for (index, body) in bodies {
             stored[index].first_block = body.first_block;
-            stored[index].reshape(shape_of(body, parameters));
+            stored[index].reshape(shape_of(body, self.parameters));
         }
         for (&index, &first) in &self.same {
             stored[index].first_block = stored[first].first_block;

@@ -14,10 +14,15 @@ pub(super) struct Extent {
 }
 
 impl Extent {
+    /// Returns the bytes it takes.
+    pub(super) fn bytes(self) -> u32 {
+        self.packed.unwrap_or(self.length)
+    }
+
     /// Returns the blocks it takes.
     pub(super) fn blocks(self) -> u32 {
-        let bytes = u64::from(self.packed.unwrap_or(self.length));
-        u32::try_from(bytes.div_ceil(BLOCK)).expect("a cluster has at most 256 blocks")
+        u32::try_from(u64::from(self.bytes()).div_ceil(BLOCK))
+            .expect("a cluster has at most 256 blocks")
     }
 }
 
@@ -25,8 +30,8 @@ impl Extent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extents {
     pub(super) list: Vec<Extent>,
-    /// The compressed ones after each other.
-    pub(super) packed: Vec<u8>,
+    /// The bytes of all after each other.
+    pub(super) stored: Vec<u8>,
 }
 
 /// Bytes of an extent in [`Extents::encode`].
@@ -38,40 +43,43 @@ impl Extents {
         let mut extents = Self::default();
         let Some(mut codec) = Codec::new(parameters)? else { return Ok(extents) };
         for cluster in data.chunks(parameters.cluster.bytes() as usize) {
-            let start = extents.packed.len();
+            let start = extents.stored.len();
             let limit = (cluster.len() - 1) / BLOCK_SIZE as usize * BLOCK_SIZE as usize + 1;
-            let gained = limit > 1 && codec.compress(cluster, limit, &mut extents.packed)?;
+            let gained = limit > 1 && codec.compress(cluster, limit, &mut extents.stored)?;
             let size = |bytes: usize| u32::try_from(bytes).expect("a cluster has at most 1 MiB");
-            let packed = gained.then(|| size(extents.packed.len() - start));
+            let packed = gained.then(|| size(extents.stored.len() - start));
+            if !gained {
+                extents.stored.extend_from_slice(cluster);
+            }
             extents.list.push(Extent { length: size(cluster.len()), packed });
         }
         Ok(extents)
     }
 
     /// Returns the form for a cache: a count, then for every extent its length and its compressed
-    /// length or 0, 32-bit little-endian each; then the compressed bytes.
+    /// length or 0, 32-bit little-endian each; then the bytes of all.
     pub(super) fn encode(&self) -> Vec<u8> {
         let count = u32::try_from(self.list.len()).expect("a piece has at most 2^20 bytes");
-        let mut out = Vec::with_capacity(4 + RECORD * self.list.len() + self.packed.len());
+        let mut out = Vec::with_capacity(4 + RECORD * self.list.len() + self.stored.len());
         out.extend(count.to_le_bytes());
         for extent in &self.list {
             out.extend(extent.length.to_le_bytes());
             out.extend(extent.packed.unwrap_or(0).to_le_bytes());
         }
-        out.extend(&self.packed);
+        out.extend(&self.stored);
         out
     }
 
     /// Reads what [`Self::encode`] gave for a piece of this length; `None` if it is anything else.
-    pub(super) fn decode(bytes: &[u8], length: usize, parameters: Parameters) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], length: u64, parameters: Parameters) -> Option<Self> {
         let (count, rest) = bytes.split_first_chunk()?;
         let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
         let cluster = parameters.cluster.bytes();
-        if count != length.div_ceil(cluster as usize) {
+        if count as u64 != length.div_ceil(cluster.into()) {
             return None;
         }
-        let (records, packed) = rest.split_at_checked(count * RECORD)?;
-        let (mut left, mut packed_left) = (u32::try_from(length).ok()?, packed.len());
+        let (records, stored) = rest.split_at_checked(count * RECORD)?;
+        let (mut left, mut stored_left) = (u32::try_from(length).ok()?, stored.len());
         let mut list = Vec::with_capacity(count);
         for record in records.chunks_exact(RECORD) {
             let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| record[at + i]));
@@ -83,10 +91,10 @@ impl Extents {
                 return None;
             }
             left -= extent.length;
-            packed_left = packed_left.checked_sub(extent.packed.unwrap_or(0) as usize)?;
+            stored_left = stored_left.checked_sub(extent.bytes() as usize)?;
             list.push(extent);
         }
-        (left == 0 && packed_left == 0).then(|| Self { list, packed: packed.to_vec() })
+        (left == 0 && stored_left == 0).then(|| Self { list, stored: stored.to_vec() })
     }
 }
 
@@ -133,7 +141,7 @@ mod tests {
         for compression in ALL {
             for data in [vec![0; 9000], b"text ".repeat(3000), noise(100).repeat(100)] {
                 let extents = Extents::compress(&data, parameters(compression)).unwrap();
-                assert_ne!(extents.packed[0], 0, "{compression}");
+                assert_ne!(extents.stored[0], 0, "{compression}");
             }
         }
     }
@@ -145,17 +153,21 @@ mod tests {
             let parameters = parameters(compression);
             let extents = Extents::compress(&data, parameters).unwrap();
             let bytes = extents.encode();
-            assert_eq!(Extents::decode(&bytes, data.len(), parameters), Some(extents));
-            assert_eq!(Extents::decode(&bytes, data.len() - 1, parameters), None);
+            assert_eq!(Extents::decode(&bytes, data.len() as u64, parameters), Some(extents));
+            assert_eq!(Extents::decode(&bytes, data.len() as u64 - 1, parameters), None);
             let longer = [&bytes[..], &[0]].concat();
-            assert_eq!(Extents::decode(&longer, data.len(), parameters), None);
+            assert_eq!(Extents::decode(&longer, data.len() as u64, parameters), None);
             for cut in 0..bytes.len() {
-                assert_eq!(Extents::decode(&bytes[..cut], data.len(), parameters), None);
+                assert_eq!(Extents::decode(&bytes[..cut], data.len() as u64, parameters), None);
             }
             for at in 0..4 + 3 * RECORD {
                 let mut bytes = bytes.clone();
                 bytes[at] ^= 0x81;
-                assert_eq!(Extents::decode(&bytes, data.len(), parameters), None, "byte {at}");
+                assert_eq!(
+                    Extents::decode(&bytes, data.len() as u64, parameters),
+                    None,
+                    "byte {at}"
+                );
             }
         }
     }

@@ -24,7 +24,6 @@ mod body;
 mod cache;
 mod choose;
 mod codec;
-mod content;
 mod extent;
 pub(super) mod index;
 mod piece;
@@ -44,7 +43,7 @@ pub use cache::{ExtentCache, ExtentKey};
 
 /// The version of everything that makes compressed bytes from contents besides the libraries: how
 /// files are cut, and when a cluster stays as it is. Whoever changes that changes the number.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What compressed bytes depend on besides the content.
 #[derive(Clone, Copy, Debug)]
@@ -64,19 +63,19 @@ pub(super) fn write(
     let packed_inode = Inode::file(Metadata::root(0, options.build_time), Content::default());
     let mut nodes = Nodes::collect(tree)?;
     let mut stored = plan::shape(&nodes, options)?;
-    let chosen = Chosen::new(&nodes.list, &stored, parameters);
+    let chosen = Chosen::new(&nodes.list, &stored, parameters)?;
 
     let packed = nodes.list.len();
-    let joined = chosen.joined_len(&nodes.list);
+    let joined = chosen.joined_len();
     let mut sink = Sink::new(&mut *out);
     sink.pad_to(BLOCK).map_err(ErofsError::Write)?;
-    let pieces = chosen.pieces(&nodes.list, packed);
+    let pieces = chosen.pieces(packed);
     let bodies = stream::write_bodies(pieces, parameters, cache, &mut sink)?;
     if joined > 0 {
         nodes.add_packed(&packed_inode);
         stored.push(Stored::packed(&nodes.list[packed], packed, joined, options.build_time));
     }
-    let shared = chosen.settle(&mut stored, bodies, parameters);
+    let shared = chosen.settle(&mut stored, bodies);
 
     let plan = Plan::after(nodes, stored, options, sink.position() / BLOCK, shared)?;
     plan.write_rest(&mut sink)?;

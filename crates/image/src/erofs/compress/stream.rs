@@ -11,15 +11,16 @@ use crate::ErofsError;
 use crate::erofs::sink::Sink;
 use crate::erofs::{BLOCK, NULL_BLOCK};
 
-type Compressed = Vec<(Piece, Extents)>;
+/// Each piece's owner, and what it has become.
+type Compressed = Vec<(usize, Extents)>;
 
 /// Compresses pieces and writes them in their order, block by block, and returns what each owner
 /// has got. All pieces of an owner follow each other.
 ///
 /// While one batch is written, and with it hashed, the next is compressed; no more than these two
 /// are held.
-pub(super) fn write_bodies(
-    mut pieces: impl Iterator<Item = Piece>,
+pub(super) fn write_bodies<'a>(
+    mut pieces: impl Iterator<Item = Piece<'a>>,
     parameters: Parameters,
     cache: Option<&dyn ExtentCache>,
     out: &mut Sink<impl Write>,
@@ -38,16 +39,17 @@ pub(super) fn write_bodies(
             write_batch(&ready, &mut bodies, out)
         });
         written?;
-        ready = compressed.map_err(ErofsError::Compress)?;
+        ready = compressed?;
     }
 }
 
 fn compress_batch(
-    batch: Vec<Piece>,
+    batch: Vec<Piece<'_>>,
     parameters: Parameters,
     cache: Option<&dyn ExtentCache>,
-) -> io::Result<Compressed> {
-    let compress = |piece: Piece| piece.compress(parameters, cache).map(|done| (piece, done));
+) -> Result<Compressed, ErofsError> {
+    let compress =
+        |piece: Piece<'_>| piece.compress(parameters, cache).map(|done| (piece.owner, done));
     batch.into_par_iter().with_max_len(1).map(compress).collect()
 }
 
@@ -56,34 +58,30 @@ fn write_batch(
     bodies: &mut BTreeMap<usize, Body>,
     out: &mut Sink<impl Write>,
 ) -> Result<(), ErofsError> {
-    for (piece, extents) in batch {
-        let body = bodies.entry(piece.owner).or_insert_with(|| Body {
+    for (owner, extents) in batch {
+        let body = bodies.entry(*owner).or_insert_with(|| Body {
             first_block: u32::try_from(out.position() / BLOCK).unwrap_or(NULL_BLOCK),
             ..Body::default()
         });
         body.extend(extents);
-        write_piece(piece, extents, out).map_err(ErofsError::Write)?;
+        write_piece(extents, out).map_err(ErofsError::Write)?;
     }
     Ok(())
 }
 
 /// Compressed clusters end with their last block, so that zeros come before them
 /// (`EROFS_FEATURE_INCOMPAT_ZERO_PADDING`); others begin with their first.
-fn write_piece(piece: &Piece, extents: &Extents, out: &mut Sink<impl Write>) -> io::Result<()> {
-    let (mut data, mut packed) = (&piece.data[..], &extents.packed[..]);
+fn write_piece(extents: &Extents, out: &mut Sink<impl Write>) -> io::Result<()> {
+    let mut stored = &extents.stored[..];
     for extent in &extents.list {
-        let plain;
-        (plain, data) = data.split_at(extent.length as usize);
-        let Some(length) = extent.packed else {
-            out.write(plain)?;
-            out.pad_block()?;
-            continue;
-        };
         let bytes;
-        (bytes, packed) = packed.split_at(length as usize);
-        let end = out.position() + u64::from(extent.blocks()) * BLOCK;
-        out.pad_to(end - u64::from(length))?;
+        (bytes, stored) = stored.split_at(extent.bytes() as usize);
+        if extent.packed.is_some() {
+            let end = out.position() + u64::from(extent.blocks()) * BLOCK;
+            out.pad_to(end - u64::from(extent.bytes()))?;
+        }
         out.write(bytes)?;
+        out.pad_block()?;
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ impl<R: ReadAt> Walk<'_, R> {
                     ReadError::TooLarge { .. } => ReadError::TooLarge { limit: self.limit },
                     error => error,
                 })?;
-                self.spend(content.extents().iter().map(|(_, data)| data.len() as u64).sum())?;
+                self.spend(content.extents().map(|extent| extent.end - extent.start).sum())?;
                 Kind::File(content)
             }
             NodeKind::Directory => Kind::Directory(BTreeMap::new()),
