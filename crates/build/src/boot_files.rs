@@ -10,7 +10,8 @@ use flagstone_index::KernelModules;
 use flagstone_recipe::Recipe;
 use flagstone_tree::{Mtime, Tree};
 
-use crate::BuildError;
+use crate::work_cache::key;
+use crate::{BuildError, Sort, WorkCache};
 
 /// How hard the initrd is compressed: above this level it shrinks little, and all of it is read on
 /// every boot, which favours a fast build over the last percent.
@@ -44,14 +45,18 @@ pub(crate) fn loader(tree: &Tree, architecture: Architecture) -> Result<Loader, 
     })
 }
 
-/// Assembles the initrd and compresses it.
+/// The version of how an initrd becomes an archive; whoever changes that changes the number.
+const INITRD: &str = "initrd 1";
+
+/// Assembles the initrd and compresses it, unless the cache has it.
 pub(crate) fn initrd(
     tree: &Tree,
     modules: &KernelModules,
     recipe: &Recipe,
     release: &OsRelease,
     date: Mtime,
-) -> Result<Vec<u8>, BuildError> {
+    work: &WorkCache,
+) -> Result<Bytes, BuildError> {
     let mut content = ContentList::shipped().map_err(BuildError::Initrd)?;
     for module in &recipe.initrd_modules {
         content.require_module(module.as_str());
@@ -65,12 +70,36 @@ pub(crate) fn initrd(
         mtime: date,
     })
     .map_err(BuildError::Initrd)?;
+    let Some(shelf) = work.shelf(Sort::Initrds) else { return compress(&initrd.tree, date) };
+    let what = format!(
+        "{INITRD}, date {}, libzstd {}, level {INITRD_ZSTD_LEVEL}",
+        date.seconds,
+        zstd::zstd_safe::version_number()
+    );
+    let name = key(&what, &initrd.tree.digest()?);
+    let kept = shelf.find(&name).and_then(|pack| pack.read(pack.find(&name)?).ok());
+    if let Some(compressed) = kept {
+        return Ok(compressed);
+    }
+    let compressed = compress(&initrd.tree, date)?;
+    let keep = || {
+        let mut pack = shelf.create()?;
+        pack.put(name, &compressed)?;
+        shelf.keep(pack, &name)
+    };
+    if let Err(error) = keep() {
+        work.report(&error);
+    }
+    Ok(compressed)
+}
+
+fn compress(tree: &Tree, date: Mtime) -> Result<Bytes, BuildError> {
     let mut encoder =
         zstd::Encoder::new(Vec::new(), INITRD_ZSTD_LEVEL).map_err(BuildError::Compress)?;
     encoder.multithread(INITRD_ZSTD_THREADS).map_err(BuildError::Compress)?;
-    write_cpio(&initrd.tree, date.seconds, &mut encoder).map_err(BuildError::Cpio)?;
+    write_cpio(tree, date.seconds, &mut encoder).map_err(BuildError::Cpio)?;
     encoder.flush().map_err(BuildError::Compress)?;
-    encoder.finish().map_err(BuildError::Compress)
+    Ok(encoder.finish().map_err(BuildError::Compress)?.into())
 }
 
 /// Puts kernel, initrd and command line into one image that names the usr image it belongs to.

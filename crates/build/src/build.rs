@@ -11,8 +11,8 @@ use crate::indices::ToolVersions;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::{
-    BuildError, Progress, Stage, boot_files, commands, disk_image, manifest, packages, scripts,
-    system, usr_image,
+    BuildError, Progress, Stage, WorkCache, boot_files, commands, disk_image, manifest, packages,
+    scripts, system, usr_image,
 };
 
 /// What is built, and where to.
@@ -24,6 +24,8 @@ pub struct BuildRequest<'a> {
     pub lock: &'a Lock,
     /// Where the packages are.
     pub cache: &'a Cache,
+    /// What earlier builds have kept, and this one keeps.
+    pub work: &'a WorkCache,
     /// The folder of the artefacts.
     pub out: &'a Path,
     /// What to do about artefacts that are there.
@@ -70,7 +72,7 @@ pub fn build(request: &BuildRequest<'_>, progress: &dyn Progress) -> Result<Buil
 }
 
 fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built, BuildError> {
-    let BuildRequest { recipe, lock, cache, .. } = *request;
+    let BuildRequest { recipe, lock, cache, work, .. } = *request;
     commands::check_commands(recipe, request.commands)?;
     lock.check(recipe).map_err(BuildError::Stale)?;
     let names = Names::new(&recipe.image);
@@ -79,7 +81,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let seed = Seed::new(recipe, lock);
 
     progress.0.stage(Stage::Unpack);
-    let mut unpacked = packages::unpack(cache, lock)?;
+    let mut unpacked = packages::unpack(cache, work, lock)?;
     progress.0.stage(Stage::Merge);
     let controls = std::mem::take(&mut unpacked.controls);
     let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
@@ -104,8 +106,8 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let loader = boot_files::loader(&system.tree, recipe.image.architecture)?;
     let parts = system.split(date, progress.0)?;
     let (usr, initrd) = rayon::join(
-        || usr_image::write_usr(&parts.usr, &recipe.usr, date, &seed, &names, &output),
-        || boot_files::initrd(&parts.full, &parts.modules, recipe, &parts.release, date),
+        || usr_image::write_usr(&parts.usr, &recipe.usr, date, &seed, &names, work, &output),
+        || boot_files::initrd(&parts.full, &parts.modules, recipe, &parts.release, date, work),
     );
     let (usr, initrd) = (usr?, initrd?);
     let layout = disk_image::plan(&recipe.image, &recipe.disk, &usr, &seed)?;
@@ -129,6 +131,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let manifest =
         manifest::write_manifest(recipe, lock, usr.root_hash, commands, &names, &output)?;
     output.publish(&names)?;
+    work.take_trouble().iter().for_each(|note| progress.0.note(note));
     Ok(Built { manifest })
 }
 

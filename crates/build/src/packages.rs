@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use bytes::Bytes;
 use flagstone_debian::{Control, Deb, DebVersion, Mirrors, Relation};
 use flagstone_fetch::{Cache, Fetcher, Request};
 use flagstone_recipe::{Archive, Lock, LockedPackage, PackageName, Recipe};
-use flagstone_rootfs::{PackageArchive, Replaces};
+use flagstone_rootfs::{PackageArchive, Replaces, RootfsError};
 use rayon::prelude::*;
 
+use crate::unpacked::{self, PackageFault, UnpackedDeb};
 use crate::word::archive_id;
-use crate::{BuildError, Progress, Stage, local_debs};
+use crate::{BuildError, Progress, Stage, WorkCache, local_debs};
 
 /// The content of all packages of a lock.
 #[derive(Debug)]
@@ -68,14 +68,17 @@ pub fn fetch_packages(
         .map_err(|e| BuildError::Fetch(Box::new(e)))
 }
 
-/// Decompresses all packages of a lock, the largest first, as wide as the thread pool is.
-pub(crate) fn unpack(cache: &Cache, lock: &Lock) -> Result<Unpacked, BuildError> {
+/// Takes all packages of a lock apart, the largest first, as wide as the thread pool is.
+pub(crate) fn unpack(cache: &Cache, work: &WorkCache, lock: &Lock) -> Result<Unpacked, BuildError> {
     let mut by_size: Vec<(&PackageName, &LockedPackage)> = lock.packages.iter().collect();
     by_size.sort_by_key(|(name, package)| (std::cmp::Reverse(package.size), *name));
+    let total: u64 = by_size.iter().map(|(_, package)| package.size).sum();
     let unpacked: Vec<UnpackedOne> = by_size
         .par_iter()
         .with_max_len(1)
-        .map(|(name, package)| unpack_one(cache, lock, name, package))
+        .map(|(name, package)| {
+            unpack_one(cache, work, lock, name, package, fair_threads(package.size, total))
+        })
         .collect::<Result<_, _>>()?;
     let mut all =
         Unpacked { archives: Vec::new(), replaces: Vec::new(), controls: BTreeMap::new() };
@@ -87,37 +90,70 @@ pub(crate) fn unpack(cache: &Cache, lock: &Lock) -> Result<Unpacked, BuildError>
     Ok(all)
 }
 
+/// Returns how many threads a package's decoder may have: more than one only for a package so large
+/// that the others would be done before it.
+fn fair_threads(size: u64, total: u64) -> NonZeroUsize {
+    let threads = rayon::current_num_threads();
+    let share = (u128::from(size) * threads as u128).div_ceil(u128::from(total.max(1)));
+    let share = usize::try_from(share).unwrap_or(threads).min(threads);
+    NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN)
+}
+
 fn unpack_one(
     cache: &Cache,
+    work: &WorkCache,
     lock: &Lock,
     name: &PackageName,
     package: &LockedPackage,
+    threads: NonZeroUsize,
 ) -> Result<UnpackedOne, BuildError> {
-    let data = cache
-        .read(&package.sha256, package.size)
-        .map_err(|e| BuildError::Fetch(Box::new(e)))?
-        .ok_or_else(|| BuildError::NotCached { package: name.to_string() })?;
-    let error =
-        |source| BuildError::Package { package: name.to_string(), source: Box::new(source) };
-    let deb = Deb::parse(&data).map_err(error)?;
-    let control = deb.control();
+    let unpacked = match unpacked::find(work, &package.sha256) {
+        Some(unpacked) => unpacked,
+        None => unpack_deb(cache, work, name, package, threads)?,
+    };
+    let UnpackedDeb { control, data } = unpacked;
     if control.package.as_str() != name.as_str() {
         return Err(BuildError::OtherPackage {
             expected: name.to_string(),
             actual: control.package.to_string(),
         });
     }
-    let replaces = replaced(&deb, name, lock)?;
-    let data_tar: Bytes = deb.data_tar().map_err(error)?;
-    let control = control.clone();
+    let replaces = replaced(&control, name, lock)?;
     let conffiles = control.conffiles.clone();
-    let archive = PackageArchive { name: name.to_string(), data_tar, conffiles };
+    let archive = PackageArchive { name: name.to_string(), data, conffiles };
     Ok(UnpackedOne { archive, replaces, control })
 }
 
+fn unpack_deb(
+    cache: &Cache,
+    work: &WorkCache,
+    name: &PackageName,
+    package: &LockedPackage,
+    threads: NonZeroUsize,
+) -> Result<UnpackedDeb, BuildError> {
+    let deb = cache
+        .read(&package.sha256, package.size)
+        .map_err(|e| BuildError::Fetch(Box::new(e)))?
+        .ok_or_else(|| BuildError::NotCached { package: name.to_string() })?;
+    let error =
+        |source| BuildError::Package { package: name.to_string(), source: Box::new(source) };
+    let deb = Deb::parse(&deb).map_err(error)?;
+    unpacked::unpack(work, &package.sha256, &deb, threads).map_err(|fault| match fault {
+        PackageFault::Deb(source) => error(source),
+        PackageFault::Archive(source) => {
+            let package = name.to_string();
+            BuildError::Rootfs(Box::new(RootfsError::Archive { package, source }))
+        }
+    })
+}
+
 /// Returns which packages of the lock this one may take files from.
-fn replaced(deb: &Deb, name: &PackageName, lock: &Lock) -> Result<Vec<Replaces>, BuildError> {
-    let Some(field) = deb.control().stanza().get("Replaces").map(str::to_owned) else {
+fn replaced(
+    control: &Control,
+    name: &PackageName,
+    lock: &Lock,
+) -> Result<Vec<Replaces>, BuildError> {
+    let Some(field) = control.stanza().get("Replaces").map(str::to_owned) else {
         return Ok(Vec::new());
     };
     let relations = Relation::parse_list(&field).map_err(|source| BuildError::Relation {

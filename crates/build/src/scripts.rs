@@ -12,7 +12,7 @@ use flagstone_scripts::{
 };
 use flagstone_tree::{Kind, Mtime, Tree};
 
-use crate::{BuildError, Progress, Stage, packages, system};
+use crate::{BuildError, Progress, Stage, WorkCache, packages, system};
 
 /// What the maintainer scripts of an image's packages would do, and what becomes of it.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +124,7 @@ fn key(package: &PackageName) -> String {
 /// [`BuildError`] if a package is missing or damaged, or packages do not fit together.
 pub fn survey_scripts(
     cache: &Cache,
+    work: &WorkCache,
     recipe: &Recipe,
     lock: &Lock,
     jobs: NonZeroUsize,
@@ -134,7 +135,7 @@ pub fn survey_scripts(
     progress.stage(Stage::Scripts);
     threads.install(|| {
         let date = Mtime::from_seconds(lock.date.unix_seconds());
-        let mut unpacked = packages::unpack(cache, lock)?;
+        let mut unpacked = packages::unpack(cache, work, lock)?;
         let controls = std::mem::take(&mut unpacked.controls);
         // Notes about the merge are the build's to give.
         let tree = system::merge_packages(unpacked, recipe, date, &())?;

@@ -1,13 +1,14 @@
 use std::io::{BufWriter, Write};
 
 use flagstone_artifact::Sha256Digest;
-use flagstone_image::erofs::{self, ClusterSize, Compression, Options};
+use flagstone_image::erofs::{self, ClusterSize, Compression, ExtentCache, Options};
 use flagstone_image::verity::{HashTree, Parameters, VerityWriter};
 use flagstone_recipe::UsrFormat;
 use flagstone_tree::{Mtime, Tree};
 
+use crate::extent_store::ExtentStore;
 use crate::output::{Names, Output};
-use crate::{BuildError, build::Seed};
+use crate::{BuildError, WorkCache, build::Seed};
 
 /// The label of the file system in /usr; the partition's label names the release.
 const LABEL: &str = "usr";
@@ -27,6 +28,7 @@ pub(crate) fn write_usr(
     date: Mtime,
     seed: &Seed,
     names: &Names,
+    work: &WorkCache,
     output: &Output,
 ) -> Result<UsrImage, BuildError> {
     let write_error = |source| BuildError::Write { path: output.path(&names.usr()), source };
@@ -41,7 +43,12 @@ pub(crate) fn write_usr(
         .map_err(BuildError::Verity)?;
     let file = BufWriter::with_capacity(1 << 20, output.create(&names.usr())?);
     let mut writer = VerityWriter::new(file, parameters);
-    erofs::write(usr, &options, &mut writer).map_err(BuildError::Erofs)?;
+    let extents = ExtentStore::open(work);
+    let cache = extents.as_ref().map(|extents| -> &dyn ExtentCache { extents });
+    erofs::write_cached(usr, &options, cache, &mut writer).map_err(BuildError::Erofs)?;
+    if let Some(extents) = extents {
+        extents.finish();
+    }
     let (mut file, HashTree { root_hash, bytes, .. }) =
         writer.finish().map_err(BuildError::Verity)?;
     file.flush().map_err(write_error)?;

@@ -5,9 +5,11 @@ use clap::{Args, Parser, Subcommand};
 use flagstone_artifact::Architecture;
 use flagstone_debian::RepositoryName;
 use flagstone_fetch::Url;
+use flagstone_recipe::ByteSize;
 
 use crate::command::{
-    build::Build, inside::Inside, lock::Lock, run::Run, scripts::Scripts, why::Why, why_not::WhyNot,
+    build::Build, cache::Cache, inside::Inside, lock::Lock, run::Run, scripts::Scripts, why::Why,
+    why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Show what maintainer scripts would do, and what becomes of it
     Scripts(Scripts),
+    /// Show, check or shrink what is kept for further builds
+    Cache(Cache),
     /// Go into the tree of a build and run a command there; for builds alone
     #[command(name = flagstone_sandbox::ENTRY, hide = true)]
     Inside(Inside),
@@ -69,6 +73,11 @@ pub(crate) struct SourceArguments {
     /// Folder of the cache [default: `flagstone` in `$XDG_CACHE_HOME` or `~/.cache`]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
+
+    /// How much builds may keep in the cache for those that follow, downloads not counted
+    /// [default: what the configuration file says, or 10G]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) cache_limit: Option<ByteSize>,
 }
 
 /// Reads `NAME=URL`.

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 pub(crate) mod build;
+pub(crate) mod cache;
 pub(crate) mod inside;
 pub(crate) mod lock;
 pub(crate) mod locking;

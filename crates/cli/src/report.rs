@@ -6,6 +6,7 @@ use anyhow::Error;
 use flagstone_build::BuildError;
 use flagstone_debian::ArchiveError;
 use flagstone_fetch::FetchError;
+use flagstone_store::StoreError;
 
 /// Prints an error with its causes and what can be done about it; returns the exit code.
 pub(crate) fn failure(error: &Error) -> ExitCode {
@@ -62,6 +63,7 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<BuildError>().and_then(BuildError::hint))
             .or_else(|| cause.downcast_ref::<ArchiveError>().and_then(ArchiveError::hint))
             .or_else(|| cause.downcast_ref::<FetchError>().and_then(FetchError::hint))
+            .or_else(|| cause.downcast_ref::<StoreError>().and_then(StoreError::hint))
             .or_else(|| cause.downcast_ref::<io::Error>().and_then(room))
     })
 }

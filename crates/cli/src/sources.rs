@@ -9,12 +9,19 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Error, Result};
+use flagstone_build::WorkCache;
 use flagstone_debian::{Mirrors, read_sources};
 use flagstone_fetch::{AnyTransport, Cache, Fetcher, HttpTransport, Url};
+use flagstone_recipe::ByteSize;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Deserialize;
 
 use crate::arguments::SourceArguments;
-use crate::report::Hinted;
+use crate::report::{self, Hinted};
+
+/// How many bytes builds may keep for those that follow, unless the user says otherwise: enough for
+/// a dozen large images.
+const CACHE_LIMIT: u64 = 10 << 30;
 
 /// The variable that names the mirror.
 const MIRROR_VARIABLE: &str = "FLAGSTONE_MIRROR";
@@ -27,6 +34,9 @@ struct Configuration {
     mirror: Option<String>,
     /// Base URL of the security archive, where it is not beside the main one.
     security_mirror: Option<String>,
+    /// How much builds may keep for those that follow ("4G").
+    #[serde(default, deserialize_with = "size")]
+    cache_limit: Option<ByteSize>,
     /// Base URLs of other repositories, by the names that recipes give them.
     #[serde(default)]
     repositories: BTreeMap<String, String>,
@@ -37,12 +47,17 @@ struct Configuration {
 pub(crate) struct Sources {
     pub(crate) fetcher: Fetcher,
     pub(crate) mirrors: Mirrors,
+    pub(crate) work: WorkCache,
     pub(crate) jobs: NonZeroUsize,
+    cache_dir: PathBuf,
+    cache_limit: u64,
 }
 
 impl Sources {
     pub(crate) fn find(arguments: &SourceArguments) -> Result<Self> {
-        let cache = Cache::open(cache_dir(arguments)?)?;
+        let cache_dir = cache_dir(arguments.cache_dir.as_deref())?;
+        let cache = Cache::open(&cache_dir)?;
+        let file = Configuration::find()?;
         let fetcher = if arguments.offline {
             Fetcher::offline(cache)
         } else {
@@ -51,8 +66,26 @@ impl Sources {
         };
         let one = NonZeroUsize::MIN;
         let jobs = arguments.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(one);
-        Ok(Self { fetcher, mirrors: mirrors(arguments)?, jobs })
+        allow_many_files();
+        let work = WorkCache::open(&cache_dir);
+        let cache_limit = cache_limit(arguments.cache_limit, &file.1);
+        Ok(Self { fetcher, mirrors: mirrors(arguments, file)?, work, jobs, cache_dir, cache_limit })
     }
+
+    /// Keeps the cache within its limit.
+    pub(crate) fn trim_cache(&self) {
+        if let Err(error) = WorkCache::prune(&self.cache_dir, self.cache_limit) {
+            report::note(&format!("cache: {error} ({})", error.source));
+        }
+    }
+}
+
+/// Raises the number of files that may be open to what the machine allows: a build holds one for
+/// every package.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, packages that find no place are held in memory.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Returns the time, in seconds since 1970-01-01 UTC.
@@ -61,9 +94,25 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn cache_dir(arguments: &SourceArguments) -> Result<PathBuf> {
-    if let Some(dir) = &arguments.cache_dir {
-        return Ok(dir.clone());
+fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Returns how many bytes builds may keep for those that follow.
+fn cache_limit(argument: Option<ByteSize>, file: &Configuration) -> u64 {
+    argument.or(file.cache_limit).map_or(CACHE_LIMIT, ByteSize::bytes)
+}
+
+/// Returns the limit that holds where no argument names one.
+pub(crate) fn usual_cache_limit() -> Result<u64> {
+    Ok(cache_limit(None, &Configuration::find()?.1))
+}
+
+/// Returns the folder of the cache.
+pub(crate) fn cache_dir(argument: Option<&Path>) -> Result<PathBuf> {
+    if let Some(dir) = argument {
+        return Ok(dir.to_owned());
     }
     let dir = user_dir("XDG_CACHE_HOME", ".cache").ok_or_else(|| {
         Hinted::new("there is no folder for the cache", "set HOME, or name one with --cache-dir")
@@ -80,12 +129,7 @@ fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
 }
 
 /// Finds the mirrors of Debian's archives and the places of other repositories.
-fn mirrors(arguments: &SourceArguments) -> Result<Mirrors> {
-    let path = user_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("flagstone/config.toml"));
-    let (shown, file) = match &path {
-        Some(path) => (path.display().to_string(), configuration(path)?),
-        None => (String::new(), Configuration::default()),
-    };
+fn mirrors(arguments: &SourceArguments, (shown, file): (String, Configuration)) -> Result<Mirrors> {
     let mut mirrors = debian_mirrors(arguments, &shown, &file)?;
     for (name, url) in &file.repositories {
         let context = || format!("{shown}: [repositories] has {name:?}");
@@ -130,17 +174,22 @@ fn debian_mirrors(
     Ok(mirrors)
 }
 
-/// Reads the configuration file; there need not be one.
-fn configuration(path: &Path) -> Result<Configuration> {
-    let shown = path.display();
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Configuration::default());
-        }
-        Err(error) => return Err(error).with_context(|| format!("failed to read {shown}")),
-    };
-    toml::from_str(&text).with_context(|| format!("failed to understand {shown}"))
+impl Configuration {
+    /// Reads the user's file, if there is one, and returns its path for messages, too.
+    fn find() -> Result<(String, Self)> {
+        let dir = user_dir("XDG_CONFIG_HOME", ".config");
+        let Some(path) = dir.map(|dir| dir.join("flagstone/config.toml")) else {
+            return Ok((String::new(), Self::default()));
+        };
+        let shown = path.display().to_string();
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text.with_context(|| format!("failed to read {shown}"))?,
+        };
+        let file =
+            toml::from_str(&text).with_context(|| format!("failed to understand {shown}"))?;
+        Ok((shown, file))
+    }
 }
 
 fn mirror_url(text: &str, named_by: &str) -> Result<Url> {

@@ -1,12 +1,13 @@
-use std::io::Read;
+mod xz;
+
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
 
 use bytes::Bytes;
-use liblzma::stream::{CONCATENATED, Stream};
 
+use self::xz::XzReader;
 use crate::CodecError;
 
-/// How much memory a decoder of xz may use: its highest preset needs 65 MiB.
-const XZ_MEMORY: u64 = 128 << 20;
 /// The largest window of a zstd frame, as a power of two; level 19 needs 8 MiB, `--long` 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
 /// How much memory is reserved on a claim of the input alone.
@@ -51,36 +52,67 @@ impl Compression {
     /// # Errors
     /// If the data is damaged, cut off, or longer than `limit`.
     pub fn decompress(self, data: &Bytes, hint: u64, limit: u64) -> Result<Bytes, CodecError> {
-        let reader: Box<dyn Read + '_> = match self {
-            Self::None if data.len() as u64 > limit => return Err(CodecError::TooLong { limit }),
-            Self::None => return Ok(data.clone()),
-            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(&data[..])),
-            Self::Xz => {
-                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)
-                    .map_err(|error| CodecError::Damaged(error.into()))?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(&data[..], stream))
-            }
+        if self == Self::None {
+            let fits = data.len() as u64 <= limit;
+            return if fits { Ok(data.clone()) } else { Err(CodecError::TooLong { limit }) };
+        }
+        let mut reader = self.reader(data, limit, NonZeroUsize::MIN)?;
+        // One byte more than expected, so that the end is seen without growing.
+        let reserve = hint.min(limit).min(TRUSTED_HINT).saturating_add(1);
+        let mut all = Vec::with_capacity(usize::try_from(reserve).unwrap_or(0));
+        reader.read_to_end(&mut all).map_err(CodecError::of)?;
+        Ok(all.into())
+    }
+
+    /// Decompresses `data` while it is read, to at most `limit` bytes. Errors are those that
+    /// [`CodecError::of`] turns back.
+    ///
+    /// Where `data` allows it, several threads decompress: xz in more than one block.
+    ///
+    /// # Errors
+    /// [`CodecError::Damaged`] if there is no memory.
+    pub(crate) fn reader(
+        self,
+        data: &[u8],
+        limit: u64,
+        threads: NonZeroUsize,
+    ) -> Result<impl Read + '_, CodecError> {
+        let inner: Box<dyn Read + '_> = match self {
+            Self::None => Box::new(data),
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(data)),
+            Self::Xz => Box::new(XzReader::new(data, threads).map_err(CodecError::Damaged)?),
             Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(&data[..])
-                    .map_err(CodecError::Damaged)?;
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(data).map_err(CodecError::Damaged)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(CodecError::Damaged)?;
                 Box::new(decoder)
             }
         };
-        read_all(reader, hint, limit)
+        Ok(Limited { inner, left: limit, limit })
     }
 }
 
-fn read_all(reader: Box<dyn Read + '_>, hint: u64, limit: u64) -> Result<Bytes, CodecError> {
-    // One byte more than expected, so that the end is seen without growing.
-    let reserve = hint.min(limit).min(TRUSTED_HINT).saturating_add(1);
-    let mut data = Vec::with_capacity(usize::try_from(reserve).unwrap_or(0));
-    let mut reader = reader.take(limit.saturating_add(1));
-    reader.read_to_end(&mut data).map_err(CodecError::Damaged)?;
-    if data.len() as u64 > limit {
-        return Err(CodecError::TooLong { limit });
+/// A reader that fails where there is more than there may be.
+struct Limited<R> {
+    inner: R,
+    left: u64,
+    limit: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let too_long = || io::Error::other(CodecError::TooLong { limit: self.limit });
+        self.left = self.left.checked_sub(count as u64).ok_or_else(too_long)?;
+        Ok(count)
     }
-    Ok(data.into())
+}
+
+impl CodecError {
+    /// Turns the error of a reader of [`Compression::reader`] back into what it says.
+    pub(crate) fn of(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Damaged)
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +159,38 @@ pub(crate) mod tests {
         for compression in Compression::ALL {
             let twice = [compress(compression, b"one "), compress(compression, b"two")].concat();
             assert_eq!(compression.decompress(&twice.into(), 0, 100).unwrap(), "one two");
+        }
+    }
+
+    #[test]
+    fn blocks_that_are_decompressed_at_the_same_time_come_in_order() {
+        let data: Vec<u8> =
+            (0..900_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
+        let blocks = liblzma::stream::MtStreamBuilder::new().block_size(1 << 20).encoder().unwrap();
+        let mut writer = liblzma::write::XzEncoder::new_stream(Vec::new(), blocks);
+        writer.write_all(&data).unwrap();
+        let one = writer.finish().unwrap();
+        // Two streams, and padding of four zeros after each (xz file format, 2.2).
+        let streams = [&one[..], &[0; 4], &compress(Compression::Xz, b"end"), &[0; 4]].concat();
+        for threads in 1..=3 {
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let read = |packed: &[u8], limit: u64| {
+                let mut all = Vec::new();
+                let reader = Compression::Xz.reader(packed, limit, threads);
+                reader.unwrap().read_to_end(&mut all).map_err(CodecError::of).map(|_| all)
+            };
+            assert!(read(&streams, u64::MAX).unwrap() == [&data[..], b"end"].concat());
+            let length = data.len() as u64;
+            assert!(read(&one, length).unwrap() == data);
+            assert!(matches!(read(&one, length - 1), Err(CodecError::TooLong { .. })));
+            for cut in [1, one.len() / 2, one.len() - 1] {
+                assert!(matches!(read(&one[..cut], length), Err(CodecError::Damaged(_))), "{cut}");
+            }
+            for at in [one.len() / 3, one.len() / 2, one.len() - 20] {
+                let mut damaged = one.clone();
+                damaged[at] ^= 0x10;
+                assert!(matches!(read(&damaged, length), Err(CodecError::Damaged(_))), "{at}");
+            }
         }
     }
 

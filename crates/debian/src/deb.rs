@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 
 use crate::ar::{self, Member};
-use crate::{Compression, DebError, DebVersion, PackageName, Stanza, Stanzas};
+use crate::{CodecError, Compression, DebError, DebVersion, PackageName, Stanza, Stanzas};
 
 /// How long all control files together may be; the largest in the archive are about 10 MiB.
 const CONTROL_MAX: u64 = 64 << 20;
@@ -87,6 +89,35 @@ pub struct Control {
 }
 
 impl Control {
+    /// Reads the decompressed archive of control files.
+    ///
+    /// # Errors
+    /// If the archive, or the file `control` in it, is damaged.
+    pub fn parse(archive: &Bytes) -> Result<Self, DebError> {
+        let mut files = read_files(archive)?;
+        let text = text("control", files.remove("control"))?;
+        let mut stanzas = Stanzas::new(&text);
+        let stanza = stanzas.next().transpose()?.unwrap_or_default();
+        let field = |name: &'static str| stanza.require(name);
+        let wrong = |name: &str, error: &dyn fmt::Display| {
+            let line = stanza.field(name).map_or(1, |field| field.line);
+            crate::ControlError::new(line, error)
+        };
+        let package = field("Package")?.parse().map_err(|e| wrong("Package", &e))?;
+        let version = field("Version")?.parse().map_err(|e| wrong("Version", &e))?;
+        let architecture = field("Architecture")?.to_owned();
+        let installed_size = stanza.get("Installed-Size").and_then(|size| size.parse().ok());
+        let conffiles = match files.remove("conffiles") {
+            None => Vec::new(),
+            file => self::text("conffiles", file)?.lines().filter_map(conffile).collect(),
+        };
+        let scripts = MaintainerScript::ALL
+            .into_iter()
+            .filter_map(|script| Some((script, files.remove(script.name())?)))
+            .collect();
+        Ok(Self { package, version, architecture, installed_size, conffiles, scripts, text })
+    }
+
     /// Returns how long the data archive may be: by the headers twice as long as Installed-Size says,
     /// with room for what that leaves out.
     fn data_max(&self) -> u64 {
@@ -105,6 +136,7 @@ impl Control {
 #[derive(Clone, Debug)]
 pub struct Deb {
     control: Control,
+    control_archive: Bytes,
     data: Member,
     compression: Compression,
 }
@@ -140,12 +172,41 @@ impl Deb {
         let unpacked = packed
             .decompress(&control.data, control.data.len() as u64 * 4, CONTROL_MAX)
             .map_err(|source| DebError::Member { member: control.name, source })?;
-        Ok(Self { control: read_control(&unpacked)?, data, compression })
+        Ok(Self {
+            control: Control::parse(&unpacked)?,
+            control_archive: unpacked,
+            data,
+            compression,
+        })
     }
 
     /// Returns what the package says about itself.
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// Returns the decompressed archive of control files, which [`Control::parse`] reads.
+    pub fn control_archive(&self) -> &Bytes {
+        &self.control_archive
+    }
+
+    /// Returns a reader of the content, the archive `data.tar`, which decompresses with at most so
+    /// many threads. [`Self::content_error`] tells what its errors mean.
+    ///
+    /// # Errors
+    /// If there is no memory to begin.
+    pub fn content(&self, threads: NonZeroUsize) -> Result<impl Read + '_, DebError> {
+        let reader = self.compression.reader(&self.data.data, self.control.data_max(), threads);
+        reader.map_err(|source| self.data_error(source))
+    }
+
+    /// Returns what an error of the reader of the content means.
+    pub fn content_error(&self, error: io::Error) -> DebError {
+        self.data_error(CodecError::of(error))
+    }
+
+    fn data_error(&self, source: CodecError) -> DebError {
+        DebError::Member { member: self.data.name.clone(), source }
     }
 
     /// Returns the content: the decompressed archive `data.tar`, as one piece.
@@ -160,7 +221,7 @@ impl Deb {
         let hint = hint.min(self.data.data.len() as u64 * 100);
         self.compression
             .decompress(&self.data.data, hint, self.control.data_max())
-            .map_err(|source| DebError::Member { member: self.data.name.clone(), source })
+            .map_err(|source| self.data_error(source))
     }
 }
 
@@ -168,34 +229,8 @@ fn compression(member: &Member, stem: &str) -> Result<Compression, DebError> {
     let extension = member.name.strip_prefix(stem).unwrap_or_default();
     Compression::from_extension(extension).ok_or_else(|| DebError::Member {
         member: member.name.clone(),
-        source: crate::CodecError::Unsupported { name: member.name.clone() },
+        source: CodecError::Unsupported { name: member.name.clone() },
     })
-}
-
-/// Reads the archive of control files.
-fn read_control(archive: &Bytes) -> Result<Control, DebError> {
-    let mut files = read_files(archive)?;
-    let text = text("control", files.remove("control"))?;
-    let mut stanzas = Stanzas::new(&text);
-    let stanza = stanzas.next().transpose()?.unwrap_or_default();
-    let field = |name: &'static str| stanza.require(name);
-    let wrong = |name: &str, error: &dyn fmt::Display| {
-        let line = stanza.field(name).map_or(1, |field| field.line);
-        crate::ControlError::new(line, error)
-    };
-    let package = field("Package")?.parse().map_err(|e| wrong("Package", &e))?;
-    let version = field("Version")?.parse().map_err(|e| wrong("Version", &e))?;
-    let architecture = field("Architecture")?.to_owned();
-    let installed_size = stanza.get("Installed-Size").and_then(|size| size.parse().ok());
-    let conffiles = match files.remove("conffiles") {
-        None => Vec::new(),
-        file => self::text("conffiles", file)?.lines().filter_map(conffile).collect(),
-    };
-    let scripts = MaintainerScript::ALL
-        .into_iter()
-        .filter_map(|script| Some((script, files.remove(script.name())?)))
-        .collect();
-    Ok(Control { package, version, architecture, installed_size, conffiles, scripts, text })
 }
 
 /// Reads a line of `conffiles`: a path, perhaps after a flag. A file that the new version removes

@@ -29,6 +29,48 @@ impl Cache {
         Ok(Self { dir })
     }
 
+    /// Names the cache in `dir`, whether there is one or not, to look at it.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// Returns digest and length of every complete file, in the order of the digests.
+    pub fn list(&self) -> Vec<(Sha256Digest, u64)> {
+        let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+        let mut files: Vec<(Sha256Digest, u64)> = entries(&self.dir.join("sha256"))
+            .flat_map(|folder| entries(&folder.path()))
+            .filter_map(|entry| {
+                let digest = entry.file_name().to_str()?.parse().ok()?;
+                let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+                Some((digest, metadata.len()))
+            })
+            .collect();
+        files.sort_unstable();
+        files
+    }
+
+    /// Tells whether the file with this digest is what its name says, and removes it if not.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn verify(&self, sha256: &Sha256Digest, size: u64) -> Result<bool, FetchError> {
+        self.read(sha256, size).map(|data| data.is_some())
+    }
+
+    /// Removes the file with this digest; that there is none is no error.
+    ///
+    /// # Errors
+    /// [`FetchError::Cache`] if it cannot be removed.
+    pub fn remove(&self, sha256: &Sha256Digest) -> Result<(), FetchError> {
+        let path = self.path(sha256);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(FetchError::Cache { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns where the file with this digest is, or will be.
     pub fn path(&self, sha256: &Sha256Digest) -> PathBuf {
         let hex = sha256.to_string();

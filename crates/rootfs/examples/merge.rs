@@ -77,8 +77,8 @@ fn read_archives(dir: &Path) -> Result<Vec<PackageArchive>, Box<dyn Error>> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a name is not UTF-8")?;
-        let data_tar = std::fs::read(&path)?.into();
-        archives.push(PackageArchive { name: name.to_owned(), data_tar, conffiles: Vec::new() });
+        let data = bytes::Bytes::from(std::fs::read(&path)?).into();
+        archives.push(PackageArchive { name: name.to_owned(), data, conffiles: Vec::new() });
     }
     Ok(archives)
 }
@@ -110,7 +110,7 @@ fn write_out(tree: &Tree, out: &Path) -> Result<(), Box<dyn Error>> {
         let path = out.join(entry.path.to_string());
         match &entry.inode.kind {
             Kind::Directory(_) => std::fs::create_dir_all(&path)?,
-            Kind::File(content) => std::fs::write(&path, content.to_bytes())?,
+            Kind::File(content) => std::fs::write(&path, content.to_bytes()?)?,
             Kind::Symlink(target) => {
                 symlink(String::from_utf8(target.to_vec())?, &path)?;
                 continue;

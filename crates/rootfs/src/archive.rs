@@ -1,17 +1,23 @@
 //! Reads one package's data archive: ustar, GNU and PAX headers, contents as slices.
 //!
 //! Headers are decoded by the `tar` crate; the walk over blocks is our own, so that contents stay
-//! slices of the archive, attribute values may hold newlines, and every length is checked against
-//! what is there.
+//! slices of the archive or stay where they are kept, attribute values may hold newlines, and every length is
+//! checked against what is there.
+
+mod input;
+mod split;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use flagstone_tree::{Content, Metadata, Mtime, TreePath, Xattrs};
+use flagstone_tree::{Content, Data, Metadata, Mtime, TreePath, Xattrs};
 use tar::{EntryType, GnuExtSparseHeader, GnuSparseHeader, Header};
 
+use self::input::Input;
 use crate::pax::Pax;
 use crate::{ArchiveError, PruneList};
+
+pub use self::split::{ContentSink, SplitError, SplitList, split_archive};
 
 const BLOCK: usize = 512;
 
@@ -26,10 +32,30 @@ const PAX_MAX: usize = 1 << 20;
 pub struct PackageArchive {
     /// The package's name.
     pub name: String,
-    /// Its data archive: an uncompressed tar.
-    pub data_tar: Bytes,
+    /// Its data archive.
+    pub data: ArchiveData,
     /// The paths of its configuration files, as the package lists them (`/etc/…`).
     pub conffiles: Vec<String>,
+}
+
+/// An uncompressed tar archive.
+#[derive(Clone, Debug)]
+pub enum ArchiveData {
+    /// In memory.
+    Whole(Bytes),
+    /// As [`split_archive`] took it apart.
+    Split {
+        /// All blocks but those of contents.
+        headers: Bytes,
+        /// Every content that is not empty, in the order of the archive.
+        contents: Vec<Data>,
+    },
+}
+
+impl From<Bytes> for ArchiveData {
+    fn from(data: Bytes) -> Self {
+        Self::Whole(data)
+    }
 }
 
 /// One member that is to be merged.
@@ -64,7 +90,15 @@ pub(crate) fn read_members(
     prune: &PruneList,
     date: Mtime,
 ) -> Result<Members, ArchiveError> {
-    let mut reader = Reader { data: &archive.data_tar, at: 0, date };
+    archive.data.with_input(|input| read_from(input, prune, date))
+}
+
+fn read_from(
+    input: &mut dyn Input,
+    prune: &PruneList,
+    date: Mtime,
+) -> Result<Members, ArchiveError> {
+    let mut reader = Reader { input, date };
     let mut members = Members::default();
     let mut files: BTreeMap<TreePath, usize> = BTreeMap::new();
     while let Some(raw) = reader.next_member()? {
@@ -188,9 +222,9 @@ impl Extensions {
     }
 }
 
+/// Reads members from blocks.
 struct Reader<'a> {
-    data: &'a Bytes,
-    at: usize,
+    input: &'a mut dyn Input,
     date: Mtime,
 }
 
@@ -199,8 +233,8 @@ impl Reader<'_> {
     fn next_member(&mut self) -> Result<Option<RawMember>, ArchiveError> {
         let mut extensions = Extensions::default();
         loop {
-            let offset = self.at as u64;
-            let block = self.take(BLOCK)?;
+            let offset = self.input.position();
+            let block = self.input.take(BLOCK)?;
             if block.iter().all(|&b| b == 0) {
                 let reason = "an extension header belongs to no member";
                 let dangling = ArchiveError::Header { offset, reason };
@@ -268,8 +302,7 @@ impl Reader<'_> {
             // Very old archives mark directories by a slash alone.
             EntryType::Regular if path.ends_with(b"/") => RawKind::Directory,
             EntryType::Regular | EntryType::Continuous => {
-                let data = self.take_padded(size)?;
-                RawKind::File(data.into())
+                RawKind::File(self.input.content(size)?.into())
             }
             EntryType::GNUSparse => RawKind::File(self.sparse(header, size, offset)?),
             EntryType::Symlink if link.is_empty() || link.len() > LONG_NAME_MAX => {
@@ -322,17 +355,16 @@ impl Reader<'_> {
         let mut more = gnu.is_extended();
         while more {
             let mut extension = GnuExtSparseHeader::new();
-            extension.as_mut_bytes().copy_from_slice(&self.take(BLOCK)?);
+            extension.as_mut_bytes().copy_from_slice(&self.input.take(BLOCK)?);
             read_chunks(extension.sparse(), &mut chunks, offset)?;
             more = extension.is_extended();
         }
         let len = number(gnu.real_size(), offset)?;
-        let data = self.take_padded(stored)?;
+        let data = self.input.content(stored)?;
         let mut used = 0;
         let mut extents = Vec::new();
         for (start, length) in chunks {
-            let length = usize::try_from(length).map_err(|_| bad("a sparse extent is too long"))?;
-            let end = usize::checked_add(used, length).filter(|&end| end <= data.len());
+            let end = u64::checked_add(used, length).filter(|&end| end <= data.len());
             let end = end.ok_or(bad("sparse extents reach past the data"))?;
             if length > 0 {
                 extents.push((start, data.slice(used..end)));
@@ -362,18 +394,10 @@ impl Reader<'_> {
 
     /// Takes `size` bytes and the padding to the next block.
     fn take_padded(&mut self, size: u64) -> Result<Bytes, ArchiveError> {
-        let truncated = ArchiveError::Truncated(self.data.len() as u64);
-        let Ok(size) = usize::try_from(size) else { return Err(truncated) };
-        let Some(padded) = size.checked_next_multiple_of(BLOCK) else { return Err(truncated) };
-        Ok(self.take(padded)?.slice(..size))
-    }
-
-    fn take(&mut self, len: usize) -> Result<Bytes, ArchiveError> {
-        let end = self.at.checked_add(len).filter(|&end| end <= self.data.len());
-        let end = end.ok_or(ArchiveError::Truncated(self.data.len() as u64))?;
-        let taken = self.data.slice(self.at..end);
-        self.at = end;
-        Ok(taken)
+        let padded = input::padded(size).and_then(|padded| usize::try_from(padded).ok());
+        let padded = padded.ok_or(ArchiveError::Truncated(self.input.position()))?;
+        let taken = self.input.take(padded)?;
+        Ok(taken.slice(..usize::try_from(size).unwrap_or(padded)))
     }
 }
 

@@ -49,7 +49,7 @@ mod units;
 mod users;
 
 pub use alternatives::Choice;
-pub use archive::PackageArchive;
+pub use archive::{ArchiveData, ContentSink, PackageArchive, SplitError, SplitList, split_archive};
 pub use error::{ArchiveError, RootfsError};
 pub use etc_files::EtcInput;
 pub use finish::{FinishInput, FinishReport, finish};

@@ -429,7 +429,8 @@ mod tests {
     #[test]
     fn a_damaged_archive_is_named() {
         let mut package = tar().file("a", "x").package("broken");
-        package.data_tar = package.data_tar.slice(..600);
+        let crate::ArchiveData::Whole(data) = &package.data else { panic!() };
+        package.data = data.slice(..600).into();
         let error = merge(&input(vec![package.clone()])).unwrap_err();
         assert_eq!(error.to_string(), "failed to read the files of package broken");
         let twice = merge(&input(vec![package.clone(), package])).unwrap_err();

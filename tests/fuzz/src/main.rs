@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use flagstone_artifact::Sha256Digest;
 use flagstone_boot::Uki;
 use flagstone_caches::{Caches, ToolVersions};
 use flagstone_debian::{
@@ -17,10 +18,12 @@ use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
-    FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput, finish, merge,
+    ArchiveData, ContentSink, FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput,
+    finish, merge, split_archive,
 };
 use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
-use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+use flagstone_store::Pack;
+use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
 const TARGETS: &[(&str, fn(&[u8]))] = &[
@@ -35,6 +38,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("lock", lock),
     ("mime", mime),
     ("module", module),
+    ("pack", pack),
     ("packages", packages),
     ("pe", pe),
     ("recipe", recipe),
@@ -249,17 +253,54 @@ fn schemas(data: &[u8]) {
     let _ = Caches::make(&tree, &ToolVersions::default());
 }
 
+/// Keeps what an archive is split into.
+#[derive(Default)]
+struct Kept {
+    at_hand: Vec<u8>,
+    all: Vec<Data>,
+}
+
+impl ContentSink for Kept {
+    fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.at_hand.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn end(&mut self, digest: Sha256Digest) -> io::Result<()> {
+        assert_eq!(digest, Sha256Digest::of(&self.at_hand));
+        self.all.push(Bytes::from(std::mem::take(&mut self.at_hand)).into());
+        Ok(())
+    }
+}
+
 fn tar(data: &[u8]) {
-    let archive = |name: &str, data: &[u8]| PackageArchive {
-        name: name.to_owned(),
-        data_tar: Bytes::copy_from_slice(data),
-        conffiles: Vec::new(),
-    };
     // Two packages, so that they meet.
-    let (first, second) = data.split_at(data.len() / 1024 * 512);
-    let archives = vec![archive("a", first), archive("b", second)];
-    let input = MergeInput { archives, prune: PruneList::standard(), ..MergeInput::default() };
-    let _ = merge(&input);
+    let halves = data.split_at(data.len() / 1024 * 512);
+    let merged = |split: fn(&[u8]) -> Option<ArchiveData>| {
+        let archive = |name: &str, data: &[u8]| {
+            let name = name.to_owned();
+            Some(PackageArchive { name, data: split(data)?, conffiles: Vec::new() })
+        };
+        let archives = vec![archive("a", halves.0)?, archive("b", halves.1)?];
+        let input = MergeInput { archives, prune: PruneList::standard(), ..MergeInput::default() };
+        Some(merge(&input).ok()?.tree.digest().expect("all is in memory"))
+    };
+    let whole = merged(|data| Some(Bytes::copy_from_slice(data).into()));
+    let split = merged(|data| {
+        let mut kept = Kept::default();
+        let headers = split_archive(data, &mut kept).ok()?.headers.into();
+        Some(ArchiveData::Split { headers, contents: kept.all })
+    });
+    assert_eq!(whole, split, "a split archive is what the whole one is");
+}
+
+fn pack(data: &[u8]) {
+    let file = tempfile::NamedTempFile::new().expect("there is room");
+    std::fs::write(file.path(), data).expect("there is room");
+    if let Ok(pack) = Pack::open(file.path()) {
+        let sound = pack.records().iter().all(|record| pack.read(record).is_ok());
+        assert_eq!(pack.check_all().is_ok(), sound);
+    }
 }
 
 /// The files that the finishers read, each fed the same bytes.

@@ -98,6 +98,7 @@ pub(crate) fn build_recipe(
         recipe: &recipe,
         lock: &lock,
         cache: sources.fetcher.cache(),
+        work: &sources.work,
         out,
         existing,
         commands,
@@ -107,6 +108,7 @@ pub(crate) fn build_recipe(
     locking::fetch(&recipe, &lock, &sources, &progress)?;
     let built = build(&request, &progress)?;
     progress.finish();
+    sources.trim_cache();
     debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));
     Ok(built.manifest)
 }

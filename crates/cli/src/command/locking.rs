@@ -63,7 +63,7 @@ pub(crate) fn survey(
 ) -> Result<ScriptsReport> {
     fetch(recipe, lock, sources, progress)?;
     let cache = sources.fetcher.cache();
-    Ok(survey_scripts(cache, recipe, lock, sources.jobs, progress)?)
+    Ok(survey_scripts(cache, &sources.work, recipe, lock, sources.jobs, progress)?)
 }
 
 /// Brings the packages of a lock into the cache.
@@ -76,7 +76,7 @@ pub(crate) fn fetch(
     let (missing, bytes) = missing_packages(sources.fetcher.cache(), lock);
     if missing > 0 {
         progress.expect_bytes(bytes);
-        let Sources { fetcher, mirrors, jobs } = sources;
+        let Sources { fetcher, mirrors, jobs, .. } = sources;
         fetch_packages(fetcher, mirrors, recipe, lock, *jobs, progress)?;
     }
     Ok(())

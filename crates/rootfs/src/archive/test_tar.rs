@@ -50,8 +50,8 @@ impl TestTar {
     }
 
     pub(crate) fn package(self, name: &str) -> PackageArchive {
-        let data_tar = self.finish();
-        PackageArchive { name: name.to_owned(), data_tar, conffiles: Vec::new() }
+        let data = self.finish().into();
+        PackageArchive { name: name.to_owned(), data, conffiles: Vec::new() }
     }
 }
 

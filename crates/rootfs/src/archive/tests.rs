@@ -1,7 +1,57 @@
+use flagstone_artifact::Sha256Digest;
+
 use super::test_tar::{TestTar, header};
 use super::*;
 
 const DATE: Mtime = Mtime::from_seconds(5_000);
+
+/// Keeps contents in memory.
+#[derive(Default)]
+struct Kept {
+    at_hand: Vec<u8>,
+    all: Vec<Data>,
+}
+
+impl ContentSink for Kept {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<()> {
+        self.at_hand.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn end(&mut self, digest: Sha256Digest) -> std::io::Result<()> {
+        assert_eq!(digest, Sha256Digest::of(&self.at_hand));
+        self.all.push(Bytes::from(std::mem::take(&mut self.at_hand)).into());
+        Ok(())
+    }
+}
+
+/// Reads an archive as a whole, and once more after splitting it: both have to give the same.
+fn read_members(
+    package: &PackageArchive,
+    prune: &PruneList,
+    date: Mtime,
+) -> Result<Members, ArchiveError> {
+    let whole = super::read_members(package, prune, date);
+    let ArchiveData::Whole(data) = &package.data else { panic!("it is split already") };
+    let mut kept = Kept::default();
+    let split = match split_archive(&data[..], &mut kept) {
+        Ok(SplitList { headers, .. }) => {
+            let data = ArchiveData::Split { headers: headers.into(), contents: kept.all };
+            super::read_members(&PackageArchive { data, ..package.clone() }, prune, date)
+        }
+        Err(SplitError::Archive(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    };
+    match (&whole, &split) {
+        (Ok(whole), Ok(split)) => assert_eq!(format!("{whole:?}"), format!("{split:?}")),
+        (Err(ArchiveError::Truncated(_)), Err(ArchiveError::Truncated(_))) => {}
+        (whole, split) => assert_eq!(
+            whole.as_ref().map_err(ToString::to_string).err(),
+            split.as_ref().map_err(ToString::to_string).err()
+        ),
+    }
+    whole
+}
 
 fn read(tar: TestTar) -> Result<Vec<Member>, ArchiveError> {
     read_members(&tar.package("p"), &PruneList::default(), DATE).map(|members| members.list)
@@ -31,8 +81,8 @@ fn contents_are_slices_of_the_archive() {
     let package = TestTar::default().file("./a", vec![7; 1000]).file("./b", "x").package("p");
     let members = read_members(&package, &PruneList::default(), DATE).unwrap().list;
     let MemberKind::File(content) = &members[0].kind else { panic!() };
-    let range = package.data_tar.as_ptr_range();
-    assert!(range.contains(&content.to_bytes().as_ptr()));
+    let ArchiveData::Whole(data) = &package.data else { panic!() };
+    assert!(data.as_ptr_range().contains(&content.to_bytes().unwrap().as_ptr()));
     assert_eq!(content.len(), 1000);
 }
 
@@ -83,7 +133,8 @@ fn old_sparse_files_keep_their_holes() {
     let members = read(TestTar::default().raw(&sparse, b"data").file("after", "")).unwrap();
     let MemberKind::File(content) = &members[0].kind else { panic!() };
     assert_eq!(content.len(), 1 << 40);
-    assert_eq!(content.extents(), [(512, Bytes::from_static(b"data"))]);
+    let data: Vec<_> = content.data().map(Result::unwrap).collect();
+    assert_eq!(data, [(512, Bytes::from_static(b"data"))]);
     assert_eq!(members[1].path.to_string(), "after");
 }
 
@@ -112,8 +163,8 @@ fn a_truncated_archive_is_refused_at_every_length() {
     // The last block of the end mark may be missing, as some writers leave it out.
     let mark = whole.len() - 1024 + 512;
     for len in (0..mark).step_by(13).chain([512, 1024, 2048, mark - 1]) {
-        let data_tar = whole.slice(..len);
-        let package = PackageArchive { name: "p".into(), data_tar, conffiles: Vec::new() };
+        let data = whole.slice(..len).into();
+        let package = PackageArchive { name: "p".into(), data, conffiles: Vec::new() };
         let read = read_members(&package, &PruneList::default(), DATE);
         assert!(matches!(read, Err(ArchiveError::Truncated(_))), "{len}");
     }
@@ -125,8 +176,11 @@ fn no_flipped_bit_panics() {
     for bit in 0..whole.len() * 8 {
         let mut data = whole.to_vec();
         data[bit / 8] ^= 1 << (bit % 8);
-        let package =
-            PackageArchive { name: "p".into(), data_tar: data.into(), conffiles: Vec::new() };
+        let package = PackageArchive {
+            name: "p".into(),
+            data: Bytes::from(data).into(),
+            conffiles: Vec::new(),
+        };
         let _ = read_members(&package, &PruneList::default(), DATE);
     }
 }
@@ -166,16 +220,16 @@ fn what_gnu_tar_packs_is_read_back() {
             .unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         assert!(holes != "--sparse" || out.stdout.len() < 1 << 20);
-        let data_tar = out.stdout.into();
-        let package = PackageArchive { name: "p".into(), data_tar, conffiles: Vec::new() };
+        let data = Bytes::from(out.stdout).into();
+        let package = PackageArchive { name: "p".into(), data, conffiles: Vec::new() };
         let members = read_members(&package, &PruneList::default(), DATE).unwrap().list;
         let find = |name: &str| {
             members.iter().find(|member| member.path.as_bytes() == name.as_bytes()).unwrap()
         };
         let MemberKind::File(content) = &find("sparse").kind else { panic!() };
-        assert_eq!(content.to_bytes(), std::fs::read(at("sparse")).unwrap());
+        assert_eq!(content.to_bytes().unwrap(), std::fs::read(at("sparse")).unwrap());
         let MemberKind::File(content) = &find(&long).kind else { panic!() };
-        assert_eq!(&content.to_bytes()[..], b"long");
+        assert_eq!(&content.to_bytes().unwrap()[..], b"long");
         let MemberKind::Symlink(target) = &find("symlink").kind else { panic!() };
         assert_eq!(target.len(), 150);
     }
@@ -236,5 +290,43 @@ fn hostile_archives_are_refused_by_name() {
     ] {
         let error = read(archive).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+    }
+}
+
+#[test]
+fn a_source_or_a_store_that_fails_is_no_damaged_archive() {
+    struct Full;
+    impl ContentSink for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+
+        fn end(&mut self, _: Sha256Digest) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::InvalidData.into())
+        }
+    }
+    let data = TestTar::default().file("a", "x").finish();
+    assert!(matches!(split_archive(&data[..], &mut Full), Err(SplitError::Keep(_))));
+    assert!(matches!(split_archive(Broken, &mut Full), Err(SplitError::Read(_))));
+    // A checksum comes after the end mark.
+    let damaged = std::io::Read::chain(&data[..], Broken);
+    assert!(matches!(split_archive(damaged, &mut Kept::default()), Err(SplitError::Read(_))));
+}
+
+#[test]
+fn a_split_archive_with_other_contents_is_refused() {
+    let data = TestTar::default().file("a", "one").file("b", "three").finish();
+    let mut kept = Kept::default();
+    let headers = split_archive(&data[..], &mut kept).unwrap().headers;
+    for contents in [vec![], kept.all[..1].to_vec(), vec![kept.all[1].clone(); 2]] {
+        let data = ArchiveData::Split { headers: headers.clone().into(), contents };
+        let package = PackageArchive { name: "p".into(), data, conffiles: Vec::new() };
+        assert!(super::read_members(&package, &PruneList::default(), DATE).is_err());
     }
 }
