@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
-    ("index", &["tree"]),
+    ("index", &["artifact", "tree"]),
     ("caches", &["tree"]),
     ("rootfs", &["artifact", "scripts", "tree"]),
     ("image", &["artifact", "tree"]),

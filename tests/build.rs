@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+mod cache;
 mod selection;
 mod support;
 
@@ -29,15 +30,15 @@ fn the_same_lock_gives_the_same_bytes_whoever_builds_it() {
     support::build("ci", &dir);
     let expected = sums(&dir.join("out"));
     assert_eq!(expected.lines().count(), 7, "{expected}");
-    let cache = Command::new("sh").args(["-c", "echo ${XDG_CACHE_HOME:-$HOME/.cache}"]).output();
-    let cache = String::from_utf8(cache.unwrap().stdout).unwrap().trim().to_owned() + "/flagstone";
+    let cache = user_cache();
 
     // One thread, far away in time zone and locale, a strict umask, nothing in PATH.
     let other = support::scratch("build-other-place");
     fs::copy(dir.join("ci.lock"), other.join("ci.lock")).unwrap();
     let line = format!(
-        "umask 077; exec {} build ci --offline --jobs 1 --out elsewhere --cache-dir {cache}",
-        support::FLAGSTONE
+        "umask 077; exec {} build ci --offline --jobs 1 --out elsewhere --cache-dir {}",
+        support::FLAGSTONE,
+        cache.display()
     );
     let output = run(Command::new("/bin/sh")
         .args(["-c", &line])
@@ -52,9 +53,27 @@ fn the_same_lock_gives_the_same_bytes_whoever_builds_it() {
     as_nobody(&dir, &["ci.lock"], "ci", &cache, &expected);
 }
 
+/// Returns the folder of the user's own cache.
+fn user_cache() -> PathBuf {
+    let cache = Command::new("sh").args(["-c", "echo ${XDG_CACHE_HOME:-$HOME/.cache}"]).output();
+    Path::new(String::from_utf8(cache.unwrap().stdout).unwrap().trim()).join("flagstone")
+}
+
+/// Copies the packages that a build was made of into another cache, and nothing that builds keep.
+fn copy_packages(from: &Path, built: &Path, to: &Path) {
+    let packages = manifest(built)["packages"].as_object().unwrap().clone();
+    for package in packages.values() {
+        let digest = package["sha256"].as_str().unwrap();
+        let folder = to.join("sha256").join(&digest[..2]);
+        fs::create_dir_all(&folder).unwrap();
+        let source = from.join("sha256").join(&digest[..2]).join(digest);
+        fs::copy(source, folder.join(digest)).unwrap();
+    }
+}
+
 /// The same without any right: no root, no home, nothing in PATH. The build has some files of `dir`
 /// and these arguments.
-fn as_nobody(dir: &Path, files: &[&str], arguments: &str, cache: &str, expected: &str) {
+fn as_nobody(dir: &Path, files: &[&str], arguments: &str, cache: &Path, expected: &str) {
     let root = run(Command::new("id").arg("-u")).stdout == b"0\n";
     if !root {
         eprintln!("skipped: only root can become nobody; this user built it without root");
@@ -69,8 +88,7 @@ fn as_nobody(dir: &Path, files: &[&str], arguments: &str, cache: &str, expected:
     for file in files {
         fs::copy(dir.join(file), place.path().join(file)).unwrap();
     }
-    let copied = Command::new("cp").args(["-r", cache]).arg(place.path().join("cache")).status();
-    assert!(copied.unwrap().success());
+    copy_packages(cache, &dir.join("out"), &place.path().join("cache"));
     own(place.path());
     let line = format!("exec ./flagstone build {arguments} --offline --jobs 2 --cache-dir cache");
     let output = run(Command::new("setpriv")
@@ -224,8 +242,7 @@ fn commands_of_a_recipe_run_where_they_are_allowed_and_the_manifest_says_so() {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("Uid: 0   Gid: 4  Access: 0640"), "{shown}");
 
-    let cache = Command::new("sh").args(["-c", "echo ${XDG_CACHE_HOME:-$HOME/.cache}"]).output();
-    let cache = String::from_utf8(cache.unwrap().stdout).unwrap().trim().to_owned() + "/flagstone";
+    let cache = user_cache();
     let expected = sums(&dir.join("out"));
     let files = ["site.toml", "site.lock"];
     as_nobody(&dir, &files, "./site.toml --allow-run", &cache, &expected);

@@ -55,8 +55,9 @@ pub struct CommandRecord {
 pub struct ArtifactRecord {
     /// Length in bytes.
     pub size: u64,
-    /// Digest of the whole file.
-    pub sha256: Sha256Digest,
+    /// Digest of the whole file; none for a disk image whose digest the build was told to leave out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Digest>,
 }
 
 /// One package in the image.

@@ -70,26 +70,17 @@ pub(crate) fn initrd(
         mtime: date,
     })
     .map_err(BuildError::Initrd)?;
-    let Some(shelf) = work.shelf(Sort::Initrds) else { return compress(&initrd.tree, date) };
     let what = format!(
         "{INITRD}, date {}, libzstd {}, level {INITRD_ZSTD_LEVEL}",
         date.seconds,
         zstd::zstd_safe::version_number()
     );
     let name = key(&what, &initrd.tree.digest()?);
-    let kept = shelf.find(&name).and_then(|pack| pack.read(pack.find(&name)?).ok());
-    if let Some(compressed) = kept {
+    if let Some(compressed) = work.get(Sort::Initrds, &name) {
         return Ok(compressed);
     }
     let compressed = compress(&initrd.tree, date)?;
-    let keep = || {
-        let mut pack = shelf.create()?;
-        pack.put(name, &compressed)?;
-        shelf.keep(pack, &name)
-    };
-    if let Err(error) = keep() {
-        work.report(&error);
-    }
+    work.keep(Sort::Initrds, &name, &compressed);
     Ok(compressed)
 }
 

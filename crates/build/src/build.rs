@@ -7,9 +7,11 @@ use flagstone_fetch::Cache;
 use flagstone_recipe::{Lock, PackageName, Recipe};
 use flagstone_tree::Mtime;
 
+use crate::disk_image::DiskImage;
 use crate::indices::ToolVersions;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
+use crate::system::Site;
 use crate::{
     BuildError, Progress, Stage, WorkCache, boot_files, commands, disk_image, manifest, packages,
     scripts, system, usr_image,
@@ -33,8 +35,22 @@ pub struct BuildRequest<'a> {
     /// Allows the recipe's commands: a program that can enter a sandbox
     /// ([`flagstone_sandbox::ENTRY`]). Without it, recipes with commands are refused.
     pub commands: Option<&'a Path>,
+    /// Whether the disk image gets a digest.
+    pub disk_sum: DiskSum,
     /// The number of threads.
     pub jobs: NonZeroUsize,
+}
+
+/// Whether manifest and list of digests have one of the whole disk image.
+///
+/// Most of a disk are zeros, but SHA-256 has no short cut for them: at about 1.7 GB/s they can take
+/// longer than all else when little has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskSum {
+    /// Take it.
+    Take,
+    /// Leave it out; the parts of the disk have theirs all the same.
+    Skip,
 }
 
 /// What a build gave.
@@ -95,8 +111,8 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
         }
         _ => Ok(Vec::new()),
     };
-    let (mut system, commands) =
-        system::finish_system(merged, recipe, declarations, &tools(lock), date, run, progress.0)?;
+    let site = Site { recipe, tools: &tools(lock), date, work, progress: progress.0 };
+    let (mut system, commands) = system::finish_system(merged, declarations, run, &site)?;
     let software = Software::new(&system.tree, recipe, lock, &controls);
     software.install(&mut system.tree, date)?;
     output.write(&names.spdx(), software.spdx.as_bytes())?;
@@ -126,10 +142,24 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
 
     progress.0.stage(Stage::Disk);
     let source_date = date.seconds;
-    disk_image::write(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
-    progress.0.stage(Stage::Digest);
-    let manifest =
-        manifest::write_manifest(recipe, lock, usr.root_hash, commands, &names, &output)?;
+    let disk = DiskImage::new(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
+    // The digest takes longest, and needs no disk that is written.
+    let (record, (written, records)) = rayon::join(
+        || disk.record(request.disk_sum),
+        || (disk.write(), manifest::records(&names.parts(), &output)),
+    );
+    let mut artifacts = records?;
+    written?;
+    artifacts.insert(names.raw(), record?);
+    let manifest = manifest::write_manifest(
+        recipe,
+        lock,
+        usr.root_hash,
+        commands,
+        artifacts,
+        &names,
+        &output,
+    )?;
     output.publish(&names)?;
     work.take_trouble().iter().for_each(|note| progress.0.note(note));
     Ok(Built { manifest })

@@ -2,23 +2,26 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use bytes::Bytes;
-use flagstone_artifact::ImageName;
+use flagstone_artifact::{ArtifactRecord, ImageName, Sha256Hasher};
 use flagstone_disk::{
-    Content, EspOptions, EspPath, Layout, LayoutRequest, PartitionSizes, Role, build_esp, esp_fits,
-    read_back, write_disk,
+    Content, EspOptions, EspPath, Layout, LayoutRequest, PartitionSizes, Piece, Role, SparseImage,
+    build_esp, esp_fits, read_back, stream_disk, write_disk,
 };
 use flagstone_recipe::DiskSizes;
 
 use crate::boot_files::Loader;
 use crate::output::{Names, Output};
 use crate::usr_image::UsrImage;
-use crate::{BuildError, build::Seed};
+use crate::{BuildError, DiskSum, build::Seed};
 
 /// How often a new kernel image is tried before the loader falls back to the older one.
 const BOOT_TRIES: u32 = 3;
 
 /// The loader starts the best entry at once; a key held down at start shows the menu.
 const LOADER_CONF: &str = "timeout 0\neditor no\n";
+
+/// How many zeros are digested at once.
+const ZEROS: usize = 64 << 10;
 
 /// How much of a usr slot must stay free, in percent, so that the next release still fits.
 const HEAD_ROOM_PERCENT: u8 = flagstone_disk::HEAD_ROOM_PERCENT;
@@ -49,45 +52,89 @@ pub(crate) fn plan(
     .map_err(BuildError::Disk)
 }
 
-/// Writes the disk: the EFI system partition with loader and kernel image, and slot A.
-pub(crate) fn write(
-    layout: &Layout,
-    name: &ImageName,
-    loader: &Loader,
-    uki: &Bytes,
-    source_date: i64,
-    names: &Names,
-    output: &Output,
-) -> Result<(), BuildError> {
-    let files = esp_files(name, loader, uki)?;
-    let size_bytes = layout.partition(Role::Esp).size_bytes;
-    prove_two_kernels_fit(&files, name, uki, size_bytes)?;
-    let options = EspOptions {
-        size_bytes,
-        volume_id: layout.esp_volume_id(),
-        label: "EFI-SYSTEM".to_owned(),
-        source_date,
-    };
-    let esp = build_esp(&files, &options).map_err(BuildError::Esp)?;
-    read_back(&esp, &files).map_err(BuildError::Esp)?;
-    let stream = |file_name: String| -> Result<Content<'static>, BuildError> {
-        let path = output.path(&file_name);
-        let open = || {
-            let file = File::open(&path)?;
-            let len = file.metadata()?.len();
-            Ok(Content::stream(file, len))
+/// What a disk is made of.
+#[derive(Debug)]
+pub(crate) struct DiskImage<'a> {
+    layout: &'a Layout,
+    esp: SparseImage,
+    names: &'a Names,
+    output: &'a Output,
+}
+
+impl<'a> DiskImage<'a> {
+    /// Makes the EFI system partition with loader and kernel image; the rest lies in the output folder.
+    pub(crate) fn new(
+        layout: &'a Layout,
+        name: &ImageName,
+        loader: &Loader,
+        uki: &Bytes,
+        source_date: i64,
+        names: &'a Names,
+        output: &'a Output,
+    ) -> Result<Self, BuildError> {
+        let files = esp_files(name, loader, uki)?;
+        let size_bytes = layout.partition(Role::Esp).size_bytes;
+        prove_two_kernels_fit(&files, name, uki, size_bytes)?;
+        let options = EspOptions {
+            size_bytes,
+            volume_id: layout.esp_volume_id(),
+            label: "EFI-SYSTEM".to_owned(),
+            source_date,
         };
-        open().map_err(|source| BuildError::Write { path: path.clone(), source })
-    };
-    let contents = BTreeMap::from([
-        (Role::Esp, Content::Sparse(&esp)),
-        (Role::UsrA, stream(names.usr())?),
-        (Role::VerityA, stream(names.verity())?),
-    ]);
-    let mut disk = output.create(&names.raw())?;
-    disk.set_len(layout.size_bytes())
-        .map_err(|source| BuildError::Write { path: output.path(&names.raw()), source })?;
-    write_disk(layout, contents, &mut disk).map_err(BuildError::Disk)
+        let esp = build_esp(&files, &options).map_err(BuildError::Esp)?;
+        read_back(&esp, &files).map_err(BuildError::Esp)?;
+        Ok(Self { layout, esp, names, output })
+    }
+
+    /// Writes the disk: the table, the EFI system partition, and slot A.
+    pub(crate) fn write(&self) -> Result<(), BuildError> {
+        let mut disk = self.output.create(&self.names.raw())?;
+        disk.set_len(self.layout.size_bytes()).map_err(|source| BuildError::Write {
+            path: self.output.path(&self.names.raw()),
+            source,
+        })?;
+        write_disk(self.layout, self.contents()?, &mut disk).map_err(BuildError::Disk)
+    }
+
+    /// Returns length and digest of the disk, whether it is written yet or not: most of it are zeros,
+    /// which need not be read, but take their time.
+    pub(crate) fn record(&self, sum: DiskSum) -> Result<ArtifactRecord, BuildError> {
+        let size = self.layout.size_bytes();
+        if sum == DiskSum::Skip {
+            return Ok(ArtifactRecord { size, sha256: None });
+        }
+        let mut hasher = Sha256Hasher::new();
+        let zeros = vec![0; ZEROS];
+        let mut take = |piece: Piece<'_>| match piece {
+            Piece::Data(data) => hasher.update(data),
+            Piece::Zeros(mut count) => {
+                while count > 0 {
+                    let some = usize::try_from(count).unwrap_or(ZEROS).min(ZEROS);
+                    hasher.update(&zeros[..some]);
+                    count -= some as u64;
+                }
+            }
+        };
+        stream_disk(self.layout, self.contents()?, &mut take).map_err(BuildError::Disk)?;
+        Ok(ArtifactRecord { size, sha256: Some(hasher.finish()) })
+    }
+
+    fn contents(&self) -> Result<BTreeMap<Role, Content<'_>>, BuildError> {
+        let stream = |name: String| -> Result<Content<'static>, BuildError> {
+            let path = self.output.path(&name);
+            let open = || {
+                let file = File::open(&path)?;
+                let len = file.metadata()?.len();
+                Ok(Content::stream(file, len))
+            };
+            open().map_err(|source| BuildError::Write { path: path.clone(), source })
+        };
+        Ok(BTreeMap::from([
+            (Role::Esp, Content::Sparse(&self.esp)),
+            (Role::UsrA, stream(self.names.usr())?),
+            (Role::VerityA, stream(self.names.verity())?),
+        ]))
+    }
 }
 
 fn esp_files(

@@ -3,7 +3,7 @@ use flagstone_caches::Caches;
 use flagstone_index::{ElfMachine, Hwdb, KernelModules, LdSoCache, LibraryDirs};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
-use crate::BuildError;
+use crate::{BuildError, WorkCache};
 
 /// Versions of the packages whose tools write their own version into what they make.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,7 @@ impl Indices {
         tree: &Tree,
         architecture: Architecture,
         tools: &ToolVersions,
+        work: &WorkCache,
     ) -> Result<Self, BuildError> {
         let version = kernel_version(tree).ok_or(BuildError::NoKernel)?;
         let (others, modules) = rayon::join(
@@ -46,7 +47,7 @@ impl Indices {
                     },
                 )
             },
-            || KernelModules::read(tree, &version).map_err(BuildError::Index),
+            || KernelModules::read_cached(tree, &version, Some(work)).map_err(BuildError::Index),
         );
         let (hwdb, (libraries, caches)) = others;
         let (libraries, libraries_file) = libraries?;

@@ -30,14 +30,13 @@ mod release;
 mod scripts;
 mod settings;
 mod software;
-mod sparse_digest;
 mod system;
 mod unpacked;
 mod usr_image;
 mod word;
 mod work_cache;
 
-pub use build::{BuildRequest, Built, build};
+pub use build::{BuildRequest, Built, DiskSum, build};
 pub use commands::check_commands;
 pub use error::BuildError;
 pub use lock::{LockRequest, Moves, make_lock};

@@ -1,32 +1,42 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 
-use flagstone_artifact::{ArtifactRecord, CommandRecord, Manifest, PackageRecord, Sha256Digest};
+use flagstone_artifact::{
+    ArtifactRecord, CommandRecord, Manifest, PackageRecord, Sha256Digest, Sha256Hasher,
+};
 use flagstone_recipe::{Lock, Recipe};
 use rayon::prelude::*;
 
 use crate::BuildError;
 use crate::output::{Names, Output, SUMS};
-use crate::sparse_digest::digest_file;
+
+/// How much of a file is digested at once.
+const PIECE: usize = 256 << 10;
 
 /// The format of the manifest.
 const MANIFEST_VERSION: u32 = 1;
 
-/// Digests the artefacts and writes the manifest and the list of digests.
+/// Returns length and digest of files in the output folder.
+pub(crate) fn records(
+    files: &[String],
+    output: &Output,
+) -> Result<BTreeMap<String, ArtifactRecord>, BuildError> {
+    let record = |name: &String| record(name, output).map(|record| (name.clone(), record));
+    files.par_iter().with_max_len(1).map(record).collect()
+}
+
+/// Writes the manifest and the list of digests.
 pub(crate) fn write_manifest(
     recipe: &Recipe,
     lock: &Lock,
     root_hash: Sha256Digest,
     commands: Vec<CommandRecord>,
+    artifacts: BTreeMap<String, ArtifactRecord>,
     names: &Names,
     output: &Output,
 ) -> Result<Manifest, BuildError> {
-    let artifacts: BTreeMap<String, ArtifactRecord> = names
-        .artifacts()
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|name| record(&name, output).map(|record| (name, record)))
-        .collect::<Result<_, _>>()?;
     let manifest = Manifest {
         manifest_version: MANIFEST_VERSION,
         flagstone_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -44,7 +54,7 @@ pub(crate) fn write_manifest(
     text.push('\n');
     output.write(&names.manifest(), text.as_bytes())?;
     let mut sums: BTreeMap<String, Sha256Digest> =
-        manifest.artifacts.iter().map(|(name, record)| (name.clone(), record.sha256)).collect();
+        manifest.artifacts.iter().filter_map(|(name, a)| Some((name.clone(), a.sha256?))).collect();
     sums.insert(names.manifest(), Sha256Digest::of(text.as_bytes()));
     let mut list = String::new();
     for (name, digest) in sums {
@@ -56,9 +66,20 @@ pub(crate) fn write_manifest(
 
 fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
     let path = output.path(name);
-    let (size, sha256) =
-        digest_file(&path).map_err(|source| BuildError::Write { path: path.clone(), source })?;
-    Ok(ArtifactRecord { size, sha256 })
+    let digest = || {
+        let mut file = File::open(&path)?;
+        let (mut hasher, mut size) = (Sha256Hasher::new(), 0);
+        let mut piece = vec![0; PIECE];
+        loop {
+            let count = file.read(&mut piece)?;
+            if count == 0 {
+                return Ok(ArtifactRecord { size, sha256: Some(hasher.finish()) });
+            }
+            hasher.update(&piece[..count]);
+            size += count as u64;
+        }
+    };
+    digest().map_err(|source| BuildError::Write { path: path.clone(), source })
 }
 
 fn packages(lock: &Lock) -> BTreeMap<String, PackageRecord> {

@@ -69,13 +69,13 @@ impl Names {
     /// Returns all names, the list of digests too, in the order they are published: what describes
     /// the others comes last.
     pub fn all(&self) -> [String; 8] {
-        let [raw, usr, verity, uki, spdx, cyclonedx] = self.artifacts();
-        [usr, verity, uki, raw, spdx, cyclonedx, self.manifest(), SUMS.to_owned()]
+        let [usr, verity, uki, spdx, cyclonedx] = self.parts();
+        [usr, verity, uki, self.raw(), spdx, cyclonedx, self.manifest(), SUMS.to_owned()]
     }
 
-    /// Returns the names that the manifest has a digest of, what takes longest to digest first.
-    pub(crate) fn artifacts(&self) -> [String; 6] {
-        [self.raw(), self.usr(), self.verity(), self.uki(), self.spdx(), self.cyclonedx()]
+    /// Returns the names that the manifest has a digest of, the disk's not among them.
+    pub(crate) fn parts(&self) -> [String; 5] {
+        [self.usr(), self.verity(), self.uki(), self.spdx(), self.cyclonedx()]
     }
 }
 

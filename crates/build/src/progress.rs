@@ -23,10 +23,8 @@ pub enum Stage {
     Image,
     /// Making the kernel image.
     Uki,
-    /// Writing the disk.
+    /// Writing the disk, and taking the artefacts' digests.
     Disk,
-    /// Taking the artefacts' digests.
-    Digest,
 }
 
 impl fmt::Display for Stage {
@@ -42,8 +40,7 @@ impl fmt::Display for Stage {
             Self::Run => "running the recipe's commands",
             Self::Image => "writing /usr, its hash tree and the initrd",
             Self::Uki => "making the kernel image",
-            Self::Disk => "writing the disk",
-            Self::Digest => "taking digests",
+            Self::Disk => "writing the disk, taking digests",
         })
     }
 }

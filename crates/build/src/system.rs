@@ -12,7 +12,7 @@ use flagstone_tree::{Mtime, Tree};
 use crate::indices::{Indices, ToolVersions};
 use crate::packages::Unpacked;
 use crate::release::os_release;
-use crate::{BuildError, Progress, settings};
+use crate::{BuildError, Progress, WorkCache, settings};
 
 /// A finished system, still whole.
 #[derive(Debug)]
@@ -50,17 +50,25 @@ pub(crate) fn merge_packages(
     Ok(merged.tree)
 }
 
+/// What the finishers work with besides the tree.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) tools: &'a ToolVersions,
+    pub(crate) date: Mtime,
+    pub(crate) work: &'a WorkCache,
+    pub(crate) progress: &'a dyn Progress,
+}
+
 /// Does what maintainer scripts would have done, makes the indices, and has `run` run the recipe's
 /// commands in the whole system; what they changed is indexed anew.
 pub(crate) fn finish_system(
     mut tree: Tree,
-    recipe: &Recipe,
     declarations: Vec<(String, Declaration)>,
-    tools: &ToolVersions,
-    date: Mtime,
     run: impl FnOnce(&mut Tree) -> Result<Vec<CommandRecord>, BuildError>,
-    progress: &dyn Progress,
+    site: &Site<'_>,
 ) -> Result<(System, Vec<CommandRecord>), BuildError> {
+    let Site { recipe, tools, date, work, progress } = *site;
     let base =
         tree.read_text("usr/lib/os-release").or_else(|_| tree.read_text("etc/os-release"))?;
     let release = os_release(&recipe.image, &base)?;
@@ -68,7 +76,7 @@ pub(crate) fn finish_system(
     let report = finish(&mut tree, &input).map_err(rootfs)?;
     say(&report.notes, progress);
     let index = |tree: &mut Tree| -> Result<KernelModules, BuildError> {
-        let indices = Indices::make(tree, recipe.image.architecture, tools)?;
+        let indices = Indices::make(tree, recipe.image.architecture, tools, work)?;
         for note in indices.notes() {
             progress.note(&format!("caches: {note}"));
         }

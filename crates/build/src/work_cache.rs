@@ -1,11 +1,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use flagstone_artifact::{Sha256Digest, Sha256Hasher};
+use flagstone_index::ModuleCache;
 use flagstone_store::{Damage, Shelf, StoreError, Usage, prune, usage};
 
-/// What a build does again only if what it was made from has changed: unpacked packages, compressed
-/// contents and initrds.
+/// What a build does again only if what it was made from has changed: unpacking packages, compressing
+/// contents and initrds, reading kernel modules.
 ///
 /// Everything in it is found by a digest of all that it was made from, so a build gives the same
 /// bytes with it, without it, and with a part of it. A folder that cannot be used costs time and
@@ -26,11 +28,13 @@ pub enum Sort {
     Extents,
     /// Compressed initrds.
     Initrds,
+    /// What kernel modules say about themselves.
+    Modules,
 }
 
 impl Sort {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Unpacked, Self::Extents, Self::Initrds];
+    pub const ALL: [Self; 4] = [Self::Unpacked, Self::Extents, Self::Initrds, Self::Modules];
 
     /// Returns the folder's name.
     pub const fn name(self) -> &'static str {
@@ -38,6 +42,7 @@ impl Sort {
             Self::Unpacked => "unpacked",
             Self::Extents => "extents",
             Self::Initrds => "initrds",
+            Self::Modules => "modules",
         }
     }
 
@@ -69,6 +74,30 @@ impl WorkCache {
         self.shelves.iter().find(|(one, _)| *one == sort).map(|(_, shelf)| shelf)
     }
 
+    /// Returns a value that has a pack of its own, every byte of which has been checked.
+    pub(crate) fn get(&self, of: Sort, name: &Sha256Digest) -> Option<Bytes> {
+        let place = self.shelf(of)?;
+        let pack = place.find(name)?;
+        let value = pack.find(name).and_then(|record| pack.read(record).ok());
+        if value.is_none() {
+            place.discard(pack.path());
+        }
+        value
+    }
+
+    /// Keeps a value in a pack of its own.
+    pub(crate) fn keep(&self, of: Sort, name: &Sha256Digest, value: &[u8]) {
+        let Some(place) = self.shelf(of) else { return };
+        let keep = || {
+            let mut pack = place.create()?;
+            pack.put(*name, value)?;
+            place.keep(pack, name)
+        };
+        if let Err(error) = keep() {
+            self.report(&error);
+        }
+    }
+
     /// Remembers that something could not be kept.
     pub(crate) fn report(&self, error: &StoreError) {
         let path = error.path.parent().map(Path::to_owned).unwrap_or_default();
@@ -76,7 +105,7 @@ impl WorkCache {
             "cache: failed to {} in {} ({}); the build goes on without it",
             error.action,
             path.display(),
-            error.source
+            error.source.kind()
         );
         let mut trouble = self.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !trouble.contains(&text) {
@@ -124,6 +153,16 @@ impl WorkCache {
             flagstone_store::remove(path)?;
         }
         Ok(damaged)
+    }
+}
+
+impl ModuleCache for WorkCache {
+    fn get(&self, name: &Sha256Digest) -> Option<Bytes> {
+        self.get(Sort::Modules, name)
+    }
+
+    fn put(&self, name: &Sha256Digest, value: &[u8]) {
+        self.keep(Sort::Modules, name, value);
     }
 }
 

@@ -33,6 +33,7 @@ mod partition_type;
 mod read_back;
 mod role;
 mod sparse;
+mod stream;
 mod table;
 mod write;
 
@@ -47,5 +48,6 @@ pub use partition_type::PartitionType;
 pub use read_back::read_back;
 pub use role::Role;
 pub use sparse::SparseImage;
+pub use stream::{Piece, stream_disk};
 pub use table::{DiskTable, TableEntry, read_table};
 pub use write::write_disk;

@@ -23,12 +23,7 @@ pub fn write_disk<D: Read + Write + Seek>(
     contents: BTreeMap<Role, Content<'_>>,
     disk: &mut D,
 ) -> Result<(), DiskError> {
-    for (&role, content) in &contents {
-        let (len_bytes, size_bytes) = (content.len_bytes(), layout.partition(role).size_bytes);
-        if len_bytes > size_bytes {
-            return Err(DiskError::ContentTooLong { role, len_bytes, size_bytes });
-        }
-    }
+    check_lengths(layout, &contents)?;
     write_table(layout, disk)?;
     for (role, content) in contents {
         let partition = layout.partition(role);
@@ -40,6 +35,20 @@ pub fn write_disk<D: Read + Write + Seek>(
         }
     }
     disk.flush().map_err(|source| DiskError::Write { offset: layout.size_bytes(), source })
+}
+
+/// Refuses contents that are longer than their partitions.
+pub(crate) fn check_lengths(
+    layout: &Layout,
+    contents: &BTreeMap<Role, Content<'_>>,
+) -> Result<(), DiskError> {
+    for (&role, content) in contents {
+        let (len_bytes, size_bytes) = (content.len_bytes(), layout.partition(role).size_bytes);
+        if len_bytes > size_bytes {
+            return Err(DiskError::ContentTooLong { role, len_bytes, size_bytes });
+        }
+    }
+    Ok(())
 }
 
 fn write_sparse<D: Write + Seek>(
@@ -106,7 +115,7 @@ fn write_at<D: Write + Seek>(offset: u64, data: &[u8], disk: &mut D) -> Result<(
 }
 
 /// Reads until the buffer is full or the source ends; returns how much it read.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {

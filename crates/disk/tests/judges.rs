@@ -14,7 +14,8 @@ use bytes::Bytes;
 use flagstone_artifact::{Architecture, ImageName, Sha256Digest};
 use flagstone_disk::{
     Content, DiskError, EspOptions, EspPath, HEAD_ROOM_PERCENT, Layout, LayoutRequest,
-    PartitionSizes, Role, SparseImage, build_esp, read_table, verity_tree_bytes, write_disk,
+    PartitionSizes, Piece, Role, SparseImage, build_esp, read_table, stream_disk,
+    verity_tree_bytes, write_disk,
 };
 use tempfile::TempDir;
 
@@ -164,6 +165,43 @@ fn a_written_disk_reads_back_and_is_sparse() {
     assert_eq!(metadata.len(), layout.size_bytes());
     let used = metadata.blocks() * 512;
     assert!(used < 16 * MIB, "the disk takes {used} bytes");
+}
+
+#[test]
+fn a_streamed_disk_is_the_written_one() {
+    let dir = TempDir::new().unwrap();
+    let layout = layout(Architecture::X86_64, 20 * MIB);
+    let (path, usr) = write_sample(&dir, &layout);
+    let written = fs::read(path).unwrap();
+    let esp = esp(64);
+    let stream = |usr_bytes: u64, take: &mut dyn FnMut(Piece<'_>)| {
+        let contents = BTreeMap::from([
+            (Role::Esp, Content::Sparse(&esp)),
+            (Role::UsrA, Content::stream(&usr[..], usr_bytes)),
+            (Role::VerityA, Content::stream(&b"verity"[..], 6)),
+        ]);
+        stream_disk(&layout, contents, take)
+    };
+    let mut at = 0;
+    stream(usr.len() as u64, &mut |piece| match piece {
+        Piece::Data(data) => {
+            assert!(written[at..at + data.len()] == *data, "data at {at}");
+            at += data.len();
+        }
+        Piece::Zeros(count) => {
+            let count = usize::try_from(count).unwrap();
+            assert!(written[at..at + count].iter().all(|&byte| byte == 0), "zeros at {at}");
+            at += count;
+        }
+    })
+    .unwrap();
+    assert_eq!(at, written.len());
+    for wrong in [usr.len() as u64 - 1, usr.len() as u64 + 1, 0] {
+        let error = stream(wrong, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, DiskError::ContentLength { .. }), "{error}");
+    }
+    let error = stream(300 * MIB, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, DiskError::ContentTooLong { .. }), "{error}");
 }
 
 #[test]

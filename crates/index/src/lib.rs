@@ -33,5 +33,6 @@ pub use hwdb::Hwdb;
 pub use ld_so_cache::LdSoCache;
 pub use library_dirs::LibraryDirs;
 pub use modules::{
-    KernelModules, Module, ModuleClosure, ModuleName, decompress_modules, module_closure,
+    Declared, KernelModules, Module, ModuleCache, ModuleClosure, ModuleName, decompress_modules,
+    module_closure,
 };

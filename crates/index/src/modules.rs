@@ -1,6 +1,7 @@
 //! Kernel modules: reading them, their dependencies, their indices.
 
 mod builtin;
+mod cache;
 mod closure;
 mod compression;
 mod graph;
@@ -11,9 +12,10 @@ mod module;
 mod name;
 mod trie;
 
+pub use cache::ModuleCache;
 pub use closure::{ModuleClosure, module_closure};
 pub use compression::decompress_modules;
-pub use module::Module;
+pub use module::{Declared, Module};
 pub use name::ModuleName;
 
 use std::collections::BTreeMap;
@@ -47,10 +49,22 @@ impl KernelModules {
     /// [`IndexError`] for a kernel that is not there and for modules that cannot be read, are
     /// there twice, or depend on each other in a circle.
     pub fn read(tree: &Tree, version: &str) -> Result<Self, IndexError> {
+        Self::read_cached(tree, version, None)
+    }
+
+    /// Reads the same, but what modules say from a store if that has it; if not, it is put there.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_cached(
+        tree: &Tree,
+        version: &str,
+        cache: Option<&dyn ModuleCache>,
+    ) -> Result<Self, IndexError> {
         let directory = listing::directory(tree, version)?;
         let files = listing::module_files(tree, &directory)?;
         let order = listing::order(tree, &directory)?;
-        let modules = listing::sorted(module::read_all(files)?, order.as_deref());
+        let modules = listing::sorted(module::read_all(files, cache)?, order.as_deref());
         let by_name =
             modules.iter().enumerate().map(|(i, module)| (module.name.clone(), i)).collect();
         let builtin = Builtin::read(tree, &directory)?;

@@ -24,8 +24,8 @@
 //! index    for each value, in the order of the keys: 32 bytes key, 8 bytes offset,
 //!          8 bytes length, 16 bytes checksum of the value
 //! footer   "FLAGPACK", 4 bytes format version, 4 bytes zero, 8 bytes count of values,
-//!          8 bytes length of all values, 16 bytes checksum of the index,
-//!          16 bytes checksum of the 48 bytes before
+//!          8 bytes length of all values, 16 bytes checksum of the index, 32 bytes name of the pack,
+//!          16 bytes checksum of the 80 bytes before
 //! ```
 
 mod checksum;

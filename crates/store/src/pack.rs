@@ -34,6 +34,9 @@ pub enum Damage {
     /// It has another format.
     #[error("it has version {0} of the format, and this program knows version {FORMAT_VERSION}")]
     Version(u32),
+    /// It is sound, but another pack, which was put in this one's place.
+    #[error("it is the pack {0}, under another name")]
+    Name(Sha256Digest),
     /// Its length or its list of values is wrong.
     #[error("its list of values is damaged")]
     Index,
@@ -47,7 +50,7 @@ impl Pack {
         Self { path, file, records }
     }
 
-    /// Opens a file; checks all but the values.
+    /// Opens a file, which has to have the name that it was given; checks all but the values.
     ///
     /// # Errors
     /// [`Damage`].
@@ -60,6 +63,10 @@ impl Pack {
         let footer = Footer::decode(&footer).ok_or(Damage::Footer)?;
         if footer.version != FORMAT_VERSION {
             return Err(Damage::Version(footer.version));
+        }
+        let name = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        if name != Some(footer.name) {
+            return Err(Damage::Name(footer.name));
         }
         let index_len = footer.count.checked_mul(RECORD_SIZE as u64).ok_or(Damage::Index)?;
         if footer.values_len.checked_add(index_len) != Some(tail) {

@@ -9,9 +9,9 @@ const MAGIC: [u8; 8] = *b"FLAGPACK";
 /// Bytes of a record in the index.
 pub(crate) const RECORD_SIZE: usize = 64;
 /// Bytes of the footer.
-pub(crate) const FOOTER_SIZE: usize = 64;
+pub(crate) const FOOTER_SIZE: usize = 96;
 /// Bytes of the footer that its own checksum is of.
-const SUMMED: usize = 48;
+const SUMMED: usize = 80;
 
 /// Where a value is in its pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(crate) struct Footer {
     pub(crate) count: u64,
     pub(crate) values_len: u64,
     pub(crate) index_checksum: Checksum,
+    /// The pack's own name, so that one that was put in another's place is found out.
+    pub(crate) name: Sha256Digest,
 }
 
 impl Footer {
@@ -61,6 +63,7 @@ impl Footer {
         out.extend(self.count.to_le_bytes());
         out.extend(self.values_len.to_le_bytes());
         out.extend(self.index_checksum);
+        out.extend(self.name.as_bytes());
         let checksum = checksum::of(&out);
         out.extend(checksum);
         out
@@ -80,6 +83,7 @@ impl Footer {
             count: u64::from_le_bytes(fields.take()),
             values_len: u64::from_le_bytes(fields.take()),
             index_checksum: fields.take(),
+            name: Sha256Digest::from_bytes(fields.take()),
         })
     }
 }

@@ -101,7 +101,7 @@ impl Shelf {
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     pub fn keep(&self, pack: PackWriter, name: &Sha256Digest) -> Result<Pack, StoreError> {
-        pack.finish(&self.path(name))
+        pack.finish(&self.path(name), name)
     }
 }
 

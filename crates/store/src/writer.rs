@@ -73,7 +73,7 @@ impl PackWriter {
     }
 
     /// Completes the pack and gives it its name.
-    pub(crate) fn finish(mut self, path: &Path) -> Result<Pack, StoreError> {
+    pub(crate) fn finish(mut self, path: &Path, name: &Sha256Digest) -> Result<Pack, StoreError> {
         // Stable: of equal keys the first value stays the first.
         self.records.sort_by_key(|record| record.key);
         self.records.dedup_by_key(|record| record.key);
@@ -84,6 +84,7 @@ impl PackWriter {
             count: self.records.len() as u64,
             values_len: self.at,
             index_checksum: checksum::of(&tail),
+            name: *name,
         };
         tail.extend(footer.encode());
         let written = self.out.write_all(&tail).and_then(|()| self.out.flush());

@@ -64,9 +64,9 @@ fn the_bytes_of_a_pack_are_those_of_its_format() {
     let (_dir, shelf) = shelf();
     let bytes = fs::read(keep(&shelf, 9, &[b"one", b"", b"three"])).unwrap();
     assert_eq!(&bytes[..8], b"onethree");
-    assert_eq!(bytes.len(), 8 + 3 * 64 + 64);
+    assert_eq!(bytes.len(), 8 + 3 * 64 + 96);
     assert_eq!(&bytes[200..212], b"FLAGPACK\x01\0\0\0");
-    let digest = "0085c63b6fdd72ee3d846c43becc5e4220b1a19da4eb67d030cf9306cde6ad5e";
+    let digest = "06571a33d03d58fad64dfaff1825dc583a4c85197387e0d64082e4f9f7c6a3da";
     assert_eq!(Sha256Digest::of(&bytes).to_string(), digest);
 }
 
@@ -115,10 +115,10 @@ fn a_pack_of_a_newer_format_is_none_of_ours() {
     let (_dir, shelf) = shelf();
     let path = keep(&shelf, 1, &[b"x"]);
     let mut bytes = fs::read(&path).unwrap();
-    let footer = bytes.len() - 64;
+    let footer = bytes.len() - 96;
     bytes[footer + 8] = 2;
-    let checksum = twox(&bytes[footer..footer + 48]);
-    bytes[footer + 48..].copy_from_slice(&checksum);
+    let checksum = twox(&bytes[footer..footer + 80]);
+    bytes[footer + 80..].copy_from_slice(&checksum);
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(Pack::open(&path), Err(Damage::Version(2))));
     assert!(shelf.find(&key(1)).is_none());
@@ -129,16 +129,25 @@ fn twox(data: &[u8]) -> [u8; 16] {
 }
 
 #[test]
+fn a_pack_in_the_place_of_another_is_found_out() {
+    let (_dir, shelf) = shelf();
+    let (one, two) = (keep(&shelf, 1, &[b"one"]), keep(&shelf, 2, &[b"two"]));
+    fs::copy(&two, &one).unwrap();
+    assert!(matches!(Pack::open(&one), Err(Damage::Name(name)) if name == key(2)));
+    assert!(shelf.find(&key(1)).is_none() && shelf.find(&key(2)).is_some());
+}
+
+#[test]
 fn lengths_that_lie_are_refused_without_being_believed() {
     let (_dir, shelf) = shelf();
     let path = keep(&shelf, 1, &[b"x"]);
     let whole = fs::read(&path).unwrap();
-    let footer = whole.len() - 64;
+    let footer = whole.len() - 96;
     for (at, value) in [(16, u64::MAX), (16, 1 << 58), (16, 0), (24, u64::MAX), (24, 0)] {
         let mut bytes = whole.clone();
         bytes[footer + at..footer + at + 8].copy_from_slice(&value.to_le_bytes());
-        let checksum = twox(&bytes[footer..footer + 48]);
-        bytes[footer + 48..].copy_from_slice(&checksum);
+        let checksum = twox(&bytes[footer..footer + 80]);
+        bytes[footer + 80..].copy_from_slice(&checksum);
         fs::write(&path, &bytes).unwrap();
         assert!(read_all(&path).is_err(), "{at} {value}");
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
-use flagstone_build::{BuildRequest, Existing, Names, build, check_commands};
+use flagstone_build::{BuildRequest, DiskSum, Existing, Names, build, check_commands};
 use flagstone_recipe::{DiskReader, Recipe, lock_path};
 
 use super::locking;
@@ -17,6 +17,7 @@ use crate::sources::Sources;
 
 /// Arguments of `flagstone build`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands alone")]
 pub(crate) struct Build {
     /// Path of a recipe, or the name of a shipped one
     #[arg(default_value = DEFAULT_RECIPE)]
@@ -35,6 +36,11 @@ pub(crate) struct Build {
     #[arg(long)]
     allow_run: bool,
 
+    /// Leave the disk image out of SHA256SUMS, and its digest out of the manifest: the digest takes
+    /// a second for every 1.7 GB of disk, holes included
+    #[arg(long)]
+    no_disk_sum: bool,
+
     /// Print the manifest
     #[arg(long)]
     json: bool,
@@ -48,7 +54,9 @@ impl Build {
         let start = Instant::now();
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let commands = self.allow_run.then_some(Path::new(THIS));
-        let manifest = build_recipe(&self.recipe, &self.out, existing, commands, &self.sources)?;
+        let disk_sum = if self.no_disk_sum { DiskSum::Skip } else { DiskSum::Take };
+        let options = BuildOptions { existing, commands, disk_sum };
+        let manifest = build_recipe(&self.recipe, &self.out, options, &self.sources)?;
         if self.json {
             serde_json::to_writer_pretty(std::io::stdout(), &manifest)?;
             writeln!(std::io::stdout())?;
@@ -70,12 +78,19 @@ impl Build {
 /// This program, whatever became of its file.
 const THIS: &str = "/proc/self/exe";
 
+/// How a recipe is built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BuildOptions<'a> {
+    pub(crate) existing: Existing,
+    pub(crate) commands: Option<&'a Path>,
+    pub(crate) disk_sum: DiskSum,
+}
+
 /// Builds a recipe from its lock, making the lock first if there is none.
 pub(crate) fn build_recipe(
     reference: &str,
     out: &Path,
-    existing: Existing,
-    commands: Option<&Path>,
+    BuildOptions { existing, commands, disk_sum }: BuildOptions<'_>,
     arguments: &SourceArguments,
 ) -> Result<Manifest> {
     let recipe = Recipe::load_for(reference, arguments.arch, &DiskReader)?;
@@ -102,6 +117,7 @@ pub(crate) fn build_recipe(
         out,
         existing,
         commands,
+        disk_sum,
         jobs: sources.jobs,
     };
     request.check()?;

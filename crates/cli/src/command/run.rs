@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use flagstone_artifact::Architecture;
-use flagstone_build::{Existing, Names};
+use flagstone_build::{DiskSum, Existing, Names};
 use flagstone_recipe::{DiskReader, Recipe};
 
-use super::build::build_recipe;
+use super::build::{BuildOptions, build_recipe};
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
 use crate::machine::Machine;
 use crate::report::{self, Hinted};
@@ -102,7 +102,9 @@ impl Run {
             let architecture = self.sources.arch.unwrap_or(named);
             return Ok((path.to_owned(), architecture));
         }
-        build_recipe(&self.target, &self.out, Existing::Replace, None, &self.sources)?;
+        let options =
+            BuildOptions { existing: Existing::Replace, commands: None, disk_sum: DiskSum::Take };
+        build_recipe(&self.target, &self.out, options, &self.sources)?;
         let recipe = Recipe::load_for(&self.target, self.sources.arch, &DiskReader)?;
         let name = Names::new(&recipe.image).raw();
         Ok((self.out.join(name), recipe.image.architecture))

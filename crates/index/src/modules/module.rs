@@ -1,9 +1,10 @@
-use std::io;
+use std::ops::Deref;
 
 use flagstone_tree::TreePath;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::ModuleName;
+use super::cache::{self, ModuleCache};
 use super::compression::decompressed;
 use super::listing::ModuleFile;
 use crate::{Elf, ElfClass, ElfError, IndexError};
@@ -24,6 +25,13 @@ pub struct Module {
     pub path: TreePath,
     /// Its file below the kernel's directory, as the indices name it.
     pub(super) relative: Vec<u8>,
+    /// What it says.
+    declared: Declared,
+}
+
+/// What a module says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
     /// The names that ask for it beside its own: device patterns, file systems, ciphers.
     pub aliases: Vec<Vec<u8>>,
     /// What should be loaded before and after it (`pre: a b post: c`), one text a declaration.
@@ -38,33 +46,57 @@ pub struct Module {
     pub(super) imports: Vec<Vec<u8>>,
 }
 
-/// Reads modules in parallel; the result has the order of the files.
-pub(super) fn read_all(files: Vec<ModuleFile>) -> Result<Vec<Module>, IndexError> {
-    files.into_par_iter().map(read).collect()
-}
+impl Deref for Module {
+    type Target = Declared;
 
-fn read(file: ModuleFile) -> Result<Module, IndexError> {
-    let ModuleFile { path, relative, name, content } = file;
-    let data = content.to_bytes().map_err(io::Error::from).and_then(decompressed);
-    let data = data.map_err(|source| IndexError::Decompress { path: path.clone(), source })?;
-    let mut module = Module {
-        name,
-        path,
-        relative,
-        aliases: Vec::new(),
-        softdeps: Vec::new(),
-        weakdeps: Vec::new(),
-        firmware: Vec::new(),
-        exports: Vec::new(),
-        imports: Vec::new(),
-    };
-    match module.fill(&data) {
-        Ok(()) => Ok(module),
-        Err(source) => Err(IndexError::Module { path: module.path, source }),
+    fn deref(&self) -> &Declared {
+        &self.declared
     }
 }
 
-impl Module {
+/// Reads modules in parallel, as far as a store has not got what they say; the result has the order of the
+/// files.
+pub(super) fn read_all(
+    files: Vec<ModuleFile>,
+    cache: Option<&dyn ModuleCache>,
+) -> Result<Vec<Module>, IndexError> {
+    let declared = cache::declared(&files, cache)?;
+    let modules = files.into_iter().zip(declared).map(|(file, declared)| {
+        let ModuleFile { path, relative, name, .. } = file;
+        Module { name, path, relative, declared }
+    });
+    Ok(modules.collect())
+}
+
+/// Reads what modules say, in parallel.
+pub(super) fn read_declared(files: &[ModuleFile]) -> Result<Vec<Declared>, IndexError> {
+    files.par_iter().map(read).collect()
+}
+
+fn read(file: &ModuleFile) -> Result<Declared, IndexError> {
+    let ModuleFile { path, content, .. } = file;
+    let data = content.to_bytes().map_err(|source| cache::unreadable(path, source))?;
+    let data = decompressed(data)
+        .map_err(|source| IndexError::Decompress { path: path.clone(), source })?;
+    let mut declared = Declared::default();
+    match declared.fill(&data) {
+        Ok(()) => Ok(declared),
+        Err(source) => Err(IndexError::Module { path: path.clone(), source }),
+    }
+}
+
+impl Declared {
+    /// Returns all lists, in the order in which they are kept.
+    pub(super) fn lists(&self) -> [&Vec<Vec<u8>>; 6] {
+        let Self { aliases, softdeps, weakdeps, firmware, exports, imports } = self;
+        [aliases, softdeps, weakdeps, firmware, exports, imports]
+    }
+
+    pub(super) fn lists_mut(&mut self) -> [&mut Vec<Vec<u8>>; 6] {
+        let Self { aliases, softdeps, weakdeps, firmware, exports, imports } = self;
+        [aliases, softdeps, weakdeps, firmware, exports, imports]
+    }
+
     fn fill(&mut self, data: &[u8]) -> Result<(), ElfError> {
         let elf = Elf::parse(data)?;
         let sections = elf.sections()?;

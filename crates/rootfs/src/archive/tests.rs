@@ -32,12 +32,12 @@ fn read_members(
     date: Mtime,
 ) -> Result<Members, ArchiveError> {
     let whole = super::read_members(package, prune, date);
-    let ArchiveData::Whole(data) = &package.data else { panic!("it is split already") };
+    let ArchiveData::Whole(archive) = &package.data else { panic!("it is split already") };
     let mut kept = Kept::default();
-    let split = match split_archive(&data[..], &mut kept) {
+    let split = match split_archive(&archive[..], &mut kept) {
         Ok(SplitList { headers, .. }) => {
-            let data = ArchiveData::Split { headers: headers.into(), contents: kept.all };
-            super::read_members(&PackageArchive { data, ..package.clone() }, prune, date)
+            let archive = ArchiveData::Split { headers: headers.into(), contents: kept.all };
+            super::read_members(&PackageArchive { data: archive, ..package.clone() }, prune, date)
         }
         Err(SplitError::Archive(error)) => Err(error),
         Err(error) => panic!("{error}"),
