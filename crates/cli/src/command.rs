@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod diff;
 pub(crate) mod inside;
 pub(crate) mod lock;
 pub(crate) mod locking;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         arguments::Command::Build(command) => command.run(),
         arguments::Command::Cache(command) => command.run(),
+        arguments::Command::Diff(command) => command.run(),
         arguments::Command::Lock(command) => command.run(),
         arguments::Command::Run(command) => command.run(),
         arguments::Command::Scripts(command) => command.run(),
