@@ -9,7 +9,7 @@ use flagstone_recipe::ByteSize;
 
 use crate::command::{
     build::Build, cache::Cache, diff::Diff, inside::Inside, lock::Lock, run::Run, scripts::Scripts,
-    why::Why, why_not::WhyNot,
+    verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Choose the packages of a recipe, and write down which they are
     Lock(Lock),
+    /// Rebuild an image from recipe and lock, and prove that every artefact is the same
+    VerifyRebuild(VerifyRebuild),
     /// Tell why a package is in a recipe's lock
     Why(Why),
     /// Tell why a package is not in a recipe's lock, and what adding it would do

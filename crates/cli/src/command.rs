@@ -8,5 +8,6 @@ pub(crate) mod lock;
 pub(crate) mod locking;
 pub(crate) mod run;
 pub(crate) mod scripts;
+pub(crate) mod verify_rebuild;
 pub(crate) mod why;
 pub(crate) mod why_not;

@@ -14,7 +14,7 @@ use crate::disk::{self, PartitionSize};
 use crate::kernel::Kernel;
 use crate::manifest::read_manifest;
 use crate::packages::{self, Packages};
-use crate::usr::Usr;
+use crate::usr::{EROFS_MAGIC, Usr};
 use crate::window::Window;
 
 /// How much of a file tells what it is.
@@ -23,10 +23,6 @@ const HEAD: usize = 4096;
 /// The longest kernel image and the longest lock.
 pub(crate) const UKI_MAX: u64 = 512 << 20;
 const LOCK_MAX: u64 = 16 << 20;
-
-/// Where the magic number of EROFS stands, and what it is.
-const EROFS_AT: usize = 1024;
-const EROFS_MAGIC: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
 
 /// What a release is given as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -331,7 +327,7 @@ fn recognise(head: &[u8]) -> Result<InputKind, String> {
     if has(512, b"EFI PART") || protected {
         return Ok(InputKind::Disk);
     }
-    if has(EROFS_AT, &EROFS_MAGIC) {
+    if has(1024, &EROFS_MAGIC) {
         return Ok(InputKind::UsrImage);
     }
     if has(0, b"MZ") {
@@ -388,7 +384,7 @@ mod tests {
     #[test]
     fn files_are_known_by_their_beginning() {
         let mut erofs = vec![0; 4096];
-        erofs[EROFS_AT..EROFS_AT + 4].copy_from_slice(&EROFS_MAGIC);
+        erofs[1024..1028].copy_from_slice(&EROFS_MAGIC);
         let mut disk = vec![0; 4096];
         disk[512..520].copy_from_slice(b"EFI PART");
         for (head, expected) in [

@@ -15,6 +15,10 @@ const FILE_MAX: u64 = 64 << 30;
 /// How many files one thread takes at once; few enough for all threads to have work.
 const FILES_AT_ONCE: usize = 128;
 
+/// Where the magic number of EROFS stands, and what it is.
+const EROFS_AT: u64 = 1024;
+pub(crate) const EROFS_MAGIC: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
+
 const ZEROS: [u8; 4096] = [0; 4096];
 
 /// What became of reading one file.
@@ -32,6 +36,7 @@ impl Usr {
     /// Opens an image; `path` is the file that holds it.
     pub(crate) fn open(window: Window, path: &Path) -> Result<Self, CompareError> {
         let error = |source| CompareError::Usr { path: path.to_owned(), source };
+        check_length(&window, path)?;
         let image = Image::open(window.clone()).map_err(error)?;
         // What follows in a partition is no part of the image.
         let window = window.part(0, image.size_bytes()).unwrap_or(window);
@@ -109,6 +114,27 @@ impl Usr {
         };
         order.par_chunks(FILES_AT_ONCE).flat_map_iter(digest).collect()
     }
+}
+
+/// Refuses an image that is shorter than it says (`magic`, `blocks` in `struct erofs_super_block`).
+fn check_length(window: &Window, path: &Path) -> Result<(), CompareError> {
+    let mut fields = [0; 40];
+    if window.read_exact_at(&mut fields, EROFS_AT).is_err() || !fields.starts_with(&EROFS_MAGIC) {
+        // Whoever opens it says so.
+        return Ok(());
+    }
+    let blocks = u32::from_le_bytes([fields[36], fields[37], fields[38], fields[39]]);
+    let expected = u64::from(blocks) * 4096;
+    if expected <= window.size() {
+        return Ok(());
+    }
+    Err(CompareError::Unfit {
+        path: path.to_owned(),
+        place: "the usr image".to_owned(),
+        expected: format!("{expected} bytes"),
+        found: window.size().to_string(),
+        hint: "the image is cut off: copy it again, or build it again",
+    })
 }
 
 /// Digests one file, holes as the zeros that they read as.

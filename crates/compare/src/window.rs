@@ -1,11 +1,13 @@
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use flagstone_image::erofs::read::ReadAt;
 
 use crate::CompareError;
+use crate::spread::data;
 
 /// A part of a file that is read as if it were one: a partition, or the whole.
 #[derive(Clone, Debug)]
@@ -34,6 +36,13 @@ impl Window {
         let mut head = vec![0; usize::try_from(self.len).unwrap_or(most).min(most)];
         self.read_exact_at(&mut head, 0)?;
         Ok(head)
+    }
+
+    /// Returns the parts that are no holes.
+    pub(crate) fn data(&self) -> io::Result<Vec<Range<u64>>> {
+        let found = data(&self.file, self.start..self.start + self.len)?;
+        let start = self.start;
+        Ok(found.into_iter().map(|part| part.start - start..part.end - start).collect())
     }
 
     pub(crate) fn size(&self) -> u64 {

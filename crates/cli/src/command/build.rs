@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
 use flagstone_build::{BuildRequest, Existing, Names, build, check_commands};
-use flagstone_recipe::{DiskReader, Recipe, lock_path};
+use flagstone_recipe::{DiskReader, Lock, Recipe, lock_path};
 
 use super::locking;
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
@@ -68,7 +68,7 @@ impl Build {
 }
 
 /// This program, whatever became of its file.
-const THIS: &str = "/proc/self/exe";
+pub(super) const THIS: &str = "/proc/self/exe";
 
 /// Builds a recipe from its lock, making the lock first if there is none.
 pub(crate) fn build_recipe(
@@ -93,10 +93,23 @@ pub(crate) fn build_recipe(
         locking::write(&path, &lock)?;
         lock
     };
+    build_locked(&recipe, &lock, out, existing, commands, &sources, &progress)
+}
+
+/// Builds a recipe from a lock, fetching what is missing.
+pub(super) fn build_locked(
+    recipe: &Recipe,
+    lock: &Lock,
+    out: &Path,
+    existing: Existing,
+    commands: Option<&Path>,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<Manifest> {
     let names = Names::new(&recipe.image);
     let request = BuildRequest {
-        recipe: &recipe,
-        lock: &lock,
+        recipe,
+        lock,
         cache: sources.fetcher.cache(),
         work: &sources.work,
         out,
@@ -105,8 +118,8 @@ pub(crate) fn build_recipe(
         jobs: sources.jobs,
     };
     request.check()?;
-    locking::fetch(&recipe, &lock, &sources, &progress)?;
-    let built = build(&request, &progress)?;
+    locking::fetch(recipe, lock, sources, progress)?;
+    let built = build(&request, progress)?;
     progress.finish();
     sources.trim_cache();
     debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));
