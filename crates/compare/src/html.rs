@@ -61,7 +61,8 @@ impl fmt::Display for HtmlReport<'_> {
             writeln!(f, "<p class=\"verdict\">Nothing differs{gap}.</p>")?;
         } else {
             overview(f, &sections)?;
-            sections.iter().try_for_each(|part| section(f, part))?;
+            let told = sections.iter().filter(|section| !section.lists.is_empty());
+            told.into_iter().try_for_each(|part| section(f, part))?;
         }
         self.remarks(f)?;
         writeln!(f, "</main>\n</body>\n</html>")
@@ -124,14 +125,13 @@ fn short(side: &Side) -> String {
 fn overview(f: &mut fmt::Formatter<'_>, sections: &[Section]) -> fmt::Result {
     writeln!(f, "<nav aria-label=\"Overview\">\n<ul class=\"overview\">")?;
     for section in sections {
-        let class = if section.lists.is_empty() { " class=\"quiet\"" } else { "" };
-        writeln!(
-            f,
-            "<li{class}><a href=\"#{}\"><strong>{}</strong> <span>{}</span></a></li>",
-            anchor(section),
-            section.title,
-            Escaped(&section.summary)
-        )?;
+        let (title, summary) = (section.title, Escaped(&section.summary));
+        let card = format!("<strong>{title}</strong> <span>{summary}</span>");
+        if section.lists.is_empty() {
+            writeln!(f, "<li><div>{card}</div></li>")?;
+        } else {
+            writeln!(f, "<li><a href=\"#{}\">{card}</a></li>", anchor(section))?;
+        }
     }
     writeln!(f, "</ul>\n</nav>")
 }

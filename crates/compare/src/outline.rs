@@ -214,13 +214,14 @@ fn accounts_section(accounts: &[(&'static str, &EntriesDiff); 2]) -> Section {
 }
 
 fn files_section(files: &FilesDiff, comparison: &Comparison) -> Section {
-    const ONE: &[&str] = &["path", "kind", "mode", "owner", "size"];
+    const ONE: &[&str] = &["path", "kind", "mode", "owner", "size or target"];
     const TWO: &[&str] = &["path", "what differs", "old", "new"];
     let FilesDiff { added, removed, changed, times } = files;
     let one = |entry: &FileEntry| {
         let FileEntry { path, state } = entry;
         let owner = format!("{}:{}", state.uid, state.gid);
         let size = if state.kind == "file" { bytes(state.size) } else { String::new() };
+        let last = state.target.clone().unwrap_or_else(|| size.clone());
         let what = match (&state.target, state.kind) {
             (Some(target), "link") => format!("→ {target}"),
             (_, "file") => format!("({size})"),
@@ -228,7 +229,7 @@ fn files_section(files: &FilesDiff, comparison: &Comparison) -> Section {
         };
         Row {
             line: format!("{path} {what}"),
-            cells: vec![path.clone(), state.kind.to_owned(), state.mode.clone(), owner, size],
+            cells: vec![path.clone(), state.kind.to_owned(), state.mode.clone(), owner, last],
         }
     };
     let two = |change: &FileChange| {
