@@ -21,7 +21,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("sandbox", &["tree"]),
     ("sbom", &["artifact"]),
     ("store", &["artifact"]),
-    ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe", "tree"]),
+    ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
         "build",
         &[

@@ -317,23 +317,21 @@ impl Walk<'_> {
     fn digest(&mut self) -> Result<(), CompareError> {
         let pairs = std::mem::take(&mut self.pairs);
         let nodes = |side: usize| pairs.iter().map(|pair| &pair.nodes[side]).collect::<Vec<_>>();
-        let digests = [self.sides[0].usr.digests(&nodes(0)), self.sides[1].usr.digests(&nodes(1))];
+        let mut digests =
+            [self.sides[0].usr.digests(&nodes(0)), self.sides[1].usr.digests(&nodes(1))];
         for Pair { path, nodes } in &pairs {
             let mut states = Vec::with_capacity(2);
             for (index, node) in nodes.iter().enumerate() {
                 let mut state = self.state(index, path, node)?;
-                match digests[index].get(&node.nid) {
-                    Some(Ok(digest)) => state.sha256 = Some(*digest),
-                    Some(Err(error)) => {
-                        if self.strictness == Strictness::Release {
-                            // Read it once more for an error that can be passed on.
-                            let usr = self.sides[index].usr;
-                            let again = usr.image.read(node, 0..node.size, &mut |_, _| Ok(()));
-                            again.map_err(usr.error(path))?;
-                        }
-                        state.damage = Some(error.to_string());
+                let digest = digests[index].get(&node.nid);
+                state.sha256 = digest.and_then(|digest| digest.as_ref().ok()).copied();
+                if let Some(Err(error)) = digest {
+                    state.damage = Some(error.to_string());
+                    if self.strictness == Strictness::Release
+                        && let Some(Err(error)) = digests[index].remove(&node.nid)
+                    {
+                        return Err(self.sides[index].usr.error(path)(error));
                     }
-                    None => {}
                 }
                 states.push(state);
             }

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use crate::CompareError;
 use crate::window::Window;
 
-/// The longest file that is digested: holes make a file of any length fit a small image.
-const FILE_MAX: u64 = 64 << 30;
+/// The longest file that is digested, far above any of a /usr: holes make a file of any length fit a
+/// small image.
+const FILE_MAX: u64 = 4 << 30;
 
 /// How many files one thread takes at once; few enough for all threads to have work.
 const FILES_AT_ONCE: usize = 128;
