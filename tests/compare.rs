@@ -325,6 +325,8 @@ fn what_cannot_be_compared_gets_one_clear_message() {
         assert!(words.iter().all(|words| text.contains(words)), "{name} lacks {words:?}: {text}");
         assert!(!text.contains("panicked"), "{text}");
     }
+    let output = flagstone(&dir, &["diff", "text", "text", "--html", "no/page.html"]);
+    assert!(said(&output).contains("there is no folder no for the page"), "{}", said(&output));
     let output = flagstone(&dir, &["diff", "one"]);
     assert_eq!(output.status.code(), Some(2));
 }

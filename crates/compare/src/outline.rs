@@ -11,6 +11,9 @@ use crate::kernel::KernelDiff;
 use crate::packages::{NamedPackage, PackageChange, PackagesDiff};
 use crate::units::UnitsDiff;
 
+/// How many lines back the directory of a path is looked for.
+const FOLD_BACK: usize = 64;
+
 /// A part of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Section {
@@ -23,12 +26,24 @@ pub(crate) struct Section {
 /// Lines of one kind within a part; none is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct List {
+    pub(crate) detail: Detail,
     /// What they have in common.
     pub(crate) title: &'static str,
     /// Stands before each line of a text.
     pub(crate) sign: char,
     pub(crate) columns: &'static [&'static str],
     pub(crate) rows: Vec<Row>,
+}
+
+/// Where a list belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Detail {
+    /// In every report.
+    Any,
+    /// Where there is little room: whole directories are one line.
+    Short,
+    /// Where there is room for every path.
+    Full,
 }
 
 /// One line, and the same in cells.
@@ -64,7 +79,7 @@ fn list<T>(
     row: impl Fn(&T) -> Row,
 ) -> Option<List> {
     let rows: Vec<Row> = items.iter().map(row).collect();
-    (!rows.is_empty()).then_some(List { title, sign, columns, rows })
+    (!rows.is_empty()).then_some(List { detail: Detail::Any, title, sign, columns, rows })
 }
 
 /// Returns "added: 2, removed: 1", or "no difference".
@@ -254,11 +269,22 @@ fn files_section(files: &FilesDiff, comparison: &Comparison) -> Section {
             cells: vec![change.path.clone(), names.join(", "), old.join(", "), new.join(", ")],
         }
     };
-    let lists = [
-        list("changed", '~', TWO, changed, two),
-        list("added", '+', ONE, added, one),
-        list("removed", '-', ONE, removed, one),
-    ];
+    let mut lists: Vec<List> = list("changed", '~', TWO, changed, two).into_iter().collect();
+    for (titles, sign, entries) in [
+        (["added", "every path added"], '+', added),
+        (["removed", "every path removed"], '-', removed),
+    ] {
+        let folded = fold(entries);
+        let is_short = folded.len() < entries.len();
+        let short = list(titles[0], sign, ONE, &folded, |(entry, below)| match below {
+            None => one(entry),
+            Some(below) => one_folder(entry, *below),
+        });
+        let detail = if is_short { Detail::Short } else { Detail::Any };
+        lists.extend(short.map(|short| List { detail, ..short }));
+        let full = list(titles[1], sign, ONE, entries, one).filter(|_| is_short);
+        lists.extend(full.map(|full| List { detail: Detail::Full, ..full }));
+    }
     let mut summary = counts(&[
         ("changed", changed.len()),
         ("added", added.len()),
@@ -270,7 +296,42 @@ fn files_section(files: &FilesDiff, comparison: &Comparison) -> Section {
     if let (true, Some(at)) = (nothing, other) {
         summary = format!("no difference, but the images are other bytes from byte {at} on");
     }
-    Section { title: "files of /usr", summary, lists: lists.into_iter().flatten().collect() }
+    Section { title: "files of /usr", summary, lists }
+}
+
+/// Joins directories with all that is below them, which is sorted; a directory with nothing in it
+/// stays as it is.
+fn fold(entries: &[FileEntry]) -> Vec<(&FileEntry, Option<Amount>)> {
+    let mut folded: Vec<(&FileEntry, Option<Amount>)> = Vec::new();
+    for entry in entries {
+        let is_below = |top: &FileEntry| {
+            let rest = entry.path.strip_prefix(&top.path);
+            top.state.kind == "directory" && rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        // Names like "a.b" sort between "a" and "a/b".
+        let top = folded.iter_mut().rev().take(FOLD_BACK).find(|(top, _)| is_below(top));
+        match top {
+            Some((_, below)) => {
+                let below = below.get_or_insert_default();
+                below.files += 1;
+                below.bytes = below.bytes.saturating_add(entry.state.size);
+            }
+            None => folded.push((entry, None)),
+        }
+    }
+    folded
+}
+
+/// The row of a directory of which all is new, or gone.
+fn one_folder(entry: &FileEntry, below: Amount) -> Row {
+    let FileEntry { path, state } = entry;
+    let owner = format!("{}:{}", state.uid, state.gid);
+    let what = format!("{} entries, {}", below.files, bytes(below.bytes));
+    let kind = state.kind.to_owned();
+    Row {
+        line: format!("{path}/ ({what})"),
+        cells: vec![format!("{path}/"), kind, state.mode.clone(), owner, what],
+    }
 }
 
 /// Returns one property of a file, short.
@@ -385,7 +446,47 @@ fn difference(old: u64, new: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    #[test]
+    fn whole_directories_are_one_line() {
+        let entry = |(path, kind): &(&str, &'static str)| FileEntry {
+            path: (*path).to_owned(),
+            state: FileState {
+                kind,
+                mode: "0755".to_owned(),
+                uid: 0,
+                gid: 0,
+                size: if *kind == "file" { 10 } else { 0 },
+                sha256: None,
+                target: None,
+                xattrs: BTreeMap::new(),
+                mtime: 0,
+                damage: None,
+            },
+        };
+        let entries: Vec<FileEntry> = [
+            ("/usr/a", "directory"),
+            ("/usr/a.conf", "file"),
+            ("/usr/a/b", "directory"),
+            ("/usr/a/b/c", "file"),
+            ("/usr/a/d", "file"),
+            ("/usr/empty", "directory"),
+            ("/usr/z/new", "file"),
+        ]
+        .iter()
+        .map(entry)
+        .collect();
+        let folded = fold(&entries);
+        let shown: Vec<(&str, Option<Amount>)> =
+            folded.iter().map(|(entry, below)| (entry.path.as_str(), *below)).collect();
+        let below = Some(Amount { files: 3, bytes: 20 });
+        let expected =
+            [("/usr/a", below), ("/usr/a.conf", None), ("/usr/empty", None), ("/usr/z/new", None)];
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn sizes_are_short_and_exact_where_they_are_small() {

@@ -238,6 +238,10 @@ impl Proof {
     fn fields(&mut self, manifest: &Manifest, rebuilt: &Manifest) {
         let mut rebuilt = rebuilt.clone();
         rebuilt.artifacts.clone_from(&manifest.artifacts);
+        if self.artifacts.iter().any(|artifact| artifact.state == ArtifactState::Differs) {
+            // It follows from the usr image, and explains nothing.
+            rebuilt.root_hash = manifest.root_hash;
+        }
         // Older manifests do not have them.
         rebuilt.lock_sha256 = manifest.lock_sha256.and(rebuilt.lock_sha256);
         rebuilt.recipe_sha256 = manifest.recipe_sha256.and(rebuilt.recipe_sha256);

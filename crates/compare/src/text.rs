@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::comparison::{Comparison, Pair};
-use crate::outline::{List, Section, sections};
+use crate::outline::{Detail, List, Section, sections};
 use crate::release::Side;
 
 /// A comparison as lines of text.
@@ -16,9 +16,15 @@ pub struct TextReport<'a> {
 impl TextReport<'_> {
     /// Tells whether the limit hides lines.
     pub fn is_cut(&self) -> bool {
-        let longest = sections(self.comparison).into_iter().flat_map(|section| section.lists);
-        let longest = longest.map(|list| list.rows.len()).max().unwrap_or(0);
-        self.limit.is_some_and(|limit| longest > limit)
+        let mut lists = sections(self.comparison).into_iter().flat_map(|section| section.lists);
+        let Some(limit) = self.limit else { return false };
+        lists.any(|list| list.rows.len() > limit || list.detail == Detail::Short)
+    }
+
+    /// Tells whether a list is shown: one of paths in full or the short one.
+    fn has(&self, list: &List) -> bool {
+        let other = if self.limit.is_some() { Detail::Full } else { Detail::Short };
+        list.detail != other
     }
 
     fn list(&self, f: &mut fmt::Formatter<'_>, list: &List) -> fmt::Result {
@@ -35,7 +41,7 @@ impl TextReport<'_> {
 
     fn section(&self, f: &mut fmt::Formatter<'_>, section: &Section) -> fmt::Result {
         writeln!(f, "{}: {}", section.title, section.summary)?;
-        section.lists.iter().try_for_each(|list| self.list(f, list))
+        section.lists.iter().filter(|list| self.has(list)).try_for_each(|list| self.list(f, list))
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use flagstone_compare::{Comparison, HtmlReport, Release, TextReport};
 
-use crate::report;
+use crate::report::{self, Hinted};
 
 /// How many lines of each list are shown unless all are asked for.
 const SHORT: usize = 10;
@@ -44,6 +44,11 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        let folder = self.html.as_deref().map(folder_of).filter(|folder| !folder.is_dir());
+        if let Some(folder) = folder {
+            let what = format!("there is no folder {} for the page", folder.display());
+            return Err(Hinted::new(what, "name a file in a folder that is there").into());
+        }
         let (old, new) = rayon::join(|| Release::open(&self.old), || Release::open(&self.new));
         let comparison = Comparison::between(&old?, &new?)?;
         if let Some(path) = &self.html {
@@ -69,10 +74,13 @@ impl Diff {
     }
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes a file whole, or leaves what was there.
-pub(super) fn write_whole(path: &Path, data: &[u8]) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".flagstone-").tempfile_in(dir)?;
+fn write_whole(path: &Path, data: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".flagstone-").tempfile_in(folder_of(path))?;
     file.write_all(data)?;
     file.as_file().sync_all()?;
     // A temporary file is private; a report is as readable as any file of the user's.
