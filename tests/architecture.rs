@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -21,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("sandbox", &["tree"]),
     ("sbom", &["artifact"]),
     ("store", &["artifact"]),
+    ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
         "build",
         &[
@@ -28,7 +29,13 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "rootfs", "sandbox", "sbom", "scripts", "store", "tree",
         ],
     ),
-    ("cli", &["artifact", "build", "debian", "fetch", "recipe", "sandbox", "scripts", "store"]),
+    (
+        "cli",
+        &[
+            "artifact", "build", "compare", "debian", "fetch", "recipe", "sandbox", "scripts",
+            "store",
+        ],
+    ),
 ];
 
 /// Crates of others that only one border may be crossed with.

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 mod cache;
+mod compare;
 mod selection;
 mod support;
 

@@ -20,6 +20,12 @@ pub struct Manifest {
     pub architecture: Architecture,
     /// The build's one clock, in seconds since 1970-01-01 UTC.
     pub source_date: i64,
+    /// Digest of the lock, as it is written; of manifests since there is this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_sha256: Option<Sha256Digest>,
+    /// Digest of what the merged recipe says; of manifests since there is this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe_sha256: Option<Sha256Digest>,
     /// The dm-verity root hash of the usr image.
     pub root_hash: Sha256Digest,
     /// Whether recipe and lock alone decide the bytes: no command ran in the tree.

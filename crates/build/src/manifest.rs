@@ -44,6 +44,8 @@ pub(crate) fn write_manifest(
         version: recipe.image.version.clone(),
         architecture: recipe.image.architecture,
         source_date: lock.date.unix_seconds(),
+        lock_sha256: Some(Sha256Digest::of(lock.render().as_bytes())),
+        recipe_sha256: Some(recipe.digest()),
         root_hash,
         hermetic: commands.is_empty(),
         commands,

@@ -8,8 +8,8 @@ use flagstone_fetch::Url;
 use flagstone_recipe::ByteSize;
 
 use crate::command::{
-    build::Build, cache::Cache, inside::Inside, lock::Lock, run::Run, scripts::Scripts, why::Why,
-    why_not::WhyNot,
+    build::Build, cache::Cache, diff::Diff, inside::Inside, lock::Lock, run::Run, scripts::Scripts,
+    verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -27,8 +27,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Build the artefacts of a recipe, from exactly the packages that its lock names
     Build(Build),
+    /// Show what differs between two releases: packages, files, units, kernel, accounts, sizes
+    Diff(Diff),
     /// Choose the packages of a recipe, and write down which they are
     Lock(Lock),
+    /// Rebuild an image from recipe and lock, and prove that every artefact is the same
+    VerifyRebuild(VerifyRebuild),
     /// Tell why a package is in a recipe's lock
     Why(Why),
     /// Tell why a package is not in a recipe's lock, and what adding it would do

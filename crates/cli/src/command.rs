@@ -2,10 +2,12 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod diff;
 pub(crate) mod inside;
 pub(crate) mod lock;
 pub(crate) mod locking;
 pub(crate) mod run;
 pub(crate) mod scripts;
+pub(crate) mod verify_rebuild;
 pub(crate) mod why;
 pub(crate) mod why_not;

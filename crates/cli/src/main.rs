@@ -20,9 +20,11 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         arguments::Command::Build(command) => command.run(),
         arguments::Command::Cache(command) => command.run(),
+        arguments::Command::Diff(command) => command.run(),
         arguments::Command::Lock(command) => command.run(),
         arguments::Command::Run(command) => command.run(),
         arguments::Command::Scripts(command) => command.run(),
+        arguments::Command::VerifyRebuild(command) => command.run(),
         arguments::Command::Why(command) => command.run(),
         arguments::Command::WhyNot(command) => command.run(),
         arguments::Command::Inside(command) => return command.run(),

@@ -123,6 +123,17 @@ impl DiskError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FatError {
+    /// A file system to be read is not sound.
+    #[error("the FAT file system is damaged: {0}")]
+    Damaged(&'static str),
+    /// A file system to be read ends, or cannot be read.
+    #[error("failed to read the FAT file system at byte {offset}: {reason}")]
+    Unreadable {
+        /// Where.
+        offset: u64,
+        /// Why.
+        reason: String,
+    },
     /// A second implementation does not read what was written.
     #[error(
         "the EFI system partition does not read back: /{path} differs or cannot be opened ({reason})"

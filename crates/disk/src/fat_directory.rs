@@ -7,8 +7,8 @@ pub(crate) const ENTRY_BYTES: usize = 32;
 /// Characters of a long name in one entry.
 const LONG_PART: usize = 13;
 /// Where the characters of a long-name entry stand (Microsoft's FAT specification, section 7).
-const LONG_AT: [usize; LONG_PART] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
-const LONG_LAST: u8 = 0x40;
+pub(crate) const LONG_AT: [usize; LONG_PART] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
+pub(crate) const LONG_LAST: u8 = 0x40;
 /// The parts of the longest name, 255 characters.
 const LONG_PARTS_MAX: u8 = 20;
 

@@ -17,12 +17,14 @@
 //! a top directory point at cluster 2, which `fsck.vfat` reports as damage, and it takes its clock
 //! only as a `'static` object. A file system that is written once, from a known list, needs no
 //! allocator: every file is one run of clusters. `fatfs` reads it back instead ([`read_back`]): every
-//! build proves its EFI system partition through a second implementation.
+//! build proves its EFI system partition through a second implementation. [`EspReader`]
+//! reads partitions of unknown origin and trusts nothing in them.
 
 mod content;
 mod error;
 mod esp;
 mod esp_path;
+mod esp_read;
 mod fat_directory;
 mod fat_geometry;
 mod fat_plan;
@@ -41,6 +43,7 @@ pub use content::Content;
 pub use error::{DiskError, FatError};
 pub use esp::{EspOptions, EspUse, build_esp, esp_fits};
 pub use esp_path::EspPath;
+pub use esp_read::{EspEntry, EspReader};
 pub use layout::{
     HEAD_ROOM_PERCENT, Layout, LayoutRequest, Partition, PartitionSizes, verity_tree_bytes,
 };

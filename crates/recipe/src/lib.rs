@@ -27,6 +27,7 @@
 mod capabilities;
 mod decode;
 mod diagnostic;
+mod fingerprint;
 mod glob;
 mod keyed;
 mod layer;

@@ -468,13 +468,14 @@ mod tests {
         assert!(!usr.exists("usr"));
     }
 
+    type Change = fn(&mut Tree);
+
     #[test]
     fn the_digest_changes_with_everything_but_numbers() {
         let digest = |tree: &Tree| tree.digest().unwrap();
         let tree = sample();
         let renumbered = tree.subtree("").unwrap();
         assert_eq!(digest(&tree), digest(&renumbered));
-        type Change = fn(&mut Tree);
         let changes: [Change; 9] = [
             |tree| drop(tree.remove("usr/up")),
             |tree| drop(tree.rename("usr/up", "usr/on")),
@@ -488,9 +489,9 @@ mod tests {
         ];
         let mut digests = std::collections::BTreeSet::from([digest(&tree)]);
         for change in changes {
-            let mut changed = tree.clone();
-            change(&mut changed);
-            digests.insert(digest(&changed));
+            let mut other = tree.clone();
+            change(&mut other);
+            digests.insert(digest(&other));
         }
         assert_eq!(digests.len(), 10);
     }

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use flagstone_artifact::Sha256Digest;
 use flagstone_boot::Uki;
 use flagstone_caches::{Caches, ToolVersions};
+use flagstone_compare::{Comparison, HtmlReport, Release};
 use flagstone_debian::{
     ArchiveId, Copyright, Deb, DebVersion, Dependency, Keyring, Origin, Relation, Stanzas,
     Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
+use flagstone_disk::EspReader;
 use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
@@ -27,6 +29,7 @@ use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
 const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("comparison", comparison),
     ("control", control),
     ("copyright", copyright),
     ("deb", deb),
@@ -34,6 +37,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("desktop", desktop),
     ("elf", elf),
     ("erofs", erofs),
+    ("fat", fat),
     ("hwdb", hwdb),
     ("lock", lock),
     ("mime", mime),
@@ -71,6 +75,25 @@ fn tree(path: &str, data: &[u8]) -> Tree {
     let mut tree = Tree::new(META);
     tree.put(path, META, Inode::file(META, data.to_vec())).expect("the path is sound");
     tree
+}
+
+/// Any file that is to be compared: what it is, its content says.
+fn comparison(data: &[u8]) {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder can be made"));
+    let path = folder.path().join("input");
+    let mut image = data.to_vec();
+    if let Some(compat) = image.get_mut(1024 + 8) {
+        *compat &= !1;
+    }
+    std::fs::write(&path, image).expect("a file can be written");
+    let both = Release::open(&path).and_then(|old| Ok((old, Release::open(&path)?)));
+    if let Ok((old, new)) = both
+        && let Ok(comparison) = Comparison::between(&old, &new)
+    {
+        assert!(comparison.identical);
+        HtmlReport { comparison: &comparison }.to_string();
+    }
 }
 
 fn control(data: &[u8]) {
@@ -153,6 +176,27 @@ fn erofs(data: &[u8]) {
         *compat &= !1;
     }
     let _ = Image::open(image.as_slice()).and_then(|image| image.tree(1 << 20));
+}
+
+fn fat(data: &[u8]) {
+    let read = |buffer: &mut [u8], offset: u64| -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let found = data.get(start..start.saturating_add(buffer.len()));
+        buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    };
+    let Ok(esp) = EspReader::open(&read) else { return };
+    let mut folders = vec![Vec::new()];
+    while let Some(names) = folders.pop() {
+        let path: Vec<&str> = names.iter().map(String::as_str).collect();
+        for entry in esp.folder(&path).unwrap_or_default() {
+            if entry.is_folder && names.len() < 3 && folders.len() < 20 {
+                folders.push([names.as_slice(), &[entry.name]].concat());
+            } else {
+                let _ = esp.content(&entry, 1 << 20);
+            }
+        }
+    }
 }
 
 fn hwdb(data: &[u8]) {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
 use flagstone_build::{BuildRequest, DiskSum, Existing, Names, build, check_commands};
-use flagstone_recipe::{DiskReader, Recipe, lock_path};
+use flagstone_recipe::{DiskReader, Lock, Recipe, lock_path};
 
 use super::locking;
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
@@ -76,7 +76,7 @@ impl Build {
 }
 
 /// This program, whatever became of its file.
-const THIS: &str = "/proc/self/exe";
+pub(super) const THIS: &str = "/proc/self/exe";
 
 /// How a recipe is built.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +90,11 @@ pub(crate) struct BuildOptions<'a> {
 pub(crate) fn build_recipe(
     reference: &str,
     out: &Path,
-    BuildOptions { existing, commands, disk_sum }: BuildOptions<'_>,
+    options: BuildOptions<'_>,
     arguments: &SourceArguments,
 ) -> Result<Manifest> {
     let recipe = Recipe::load_for(reference, arguments.arch, &DiskReader)?;
-    check_commands(&recipe, commands)?;
+    check_commands(&recipe, options.commands)?;
     let sources = Sources::find(arguments)?;
     let progress = Reporter::new();
     let path = lock_path(reference, recipe.retarget);
@@ -108,10 +108,22 @@ pub(crate) fn build_recipe(
         locking::write(&path, &lock)?;
         lock
     };
+    build_locked(&recipe, &lock, out, options, &sources, &progress)
+}
+
+/// Builds a recipe from a lock, fetching what is missing.
+pub(super) fn build_locked(
+    recipe: &Recipe,
+    lock: &Lock,
+    out: &Path,
+    BuildOptions { existing, commands, disk_sum }: BuildOptions<'_>,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<Manifest> {
     let names = Names::new(&recipe.image);
     let request = BuildRequest {
-        recipe: &recipe,
-        lock: &lock,
+        recipe,
+        lock,
         cache: sources.fetcher.cache(),
         work: &sources.work,
         out,
@@ -121,8 +133,8 @@ pub(crate) fn build_recipe(
         jobs: sources.jobs,
     };
     request.check()?;
-    locking::fetch(&recipe, &lock, &sources, &progress)?;
-    let built = build(&request, &progress)?;
+    locking::fetch(recipe, lock, sources, progress)?;
+    let built = build(&request, progress)?;
     progress.finish();
     sources.trim_cache();
     debug_assert!(built.manifest.artifacts.contains_key(&names.raw()));

@@ -15,6 +15,7 @@ mod directory;
 mod extent;
 mod fields;
 mod inode;
+mod locate;
 mod packed;
 mod source;
 mod superblock;

@@ -29,6 +29,8 @@ const KNOWN_COMPRESSORS: u16 = 1 | 1 << 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Superblock {
     pub(super) root_nid: u64,
+    /// How many blocks the image has.
+    pub(super) blocks: u32,
     pub(super) packed_nid: Option<u64>,
     /// Where inodes are counted from, in bytes.
     pub(super) meta_start: u64,
@@ -74,6 +76,7 @@ impl Superblock {
         let label = &fields.0[64..80];
         Ok(Self {
             root_nid: fields.u16(14).into(),
+            blocks: fields.u32(36),
             packed_nid: Some(fields.u64(96)).filter(|&nid| nid != 0 && features & 0x20 != 0),
             meta_start: u64::from(fields.u32(40)) * BLOCK,
             build_time: Mtime {

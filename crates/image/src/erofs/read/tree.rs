@@ -5,9 +5,6 @@ use flagstone_tree::{Inode, InodeId, Kind, Tree, TreePath};
 use super::{Image, Node, NodeKind, ReadAt};
 use crate::ReadError;
 
-/// The longest target of a link.
-const TARGET_MAX: u64 = 4095;
-
 impl<R: ReadAt> Image<R> {
     /// Returns everything in the image; at most `limit` bytes of names, targets, attributes and
     /// data.
@@ -94,12 +91,8 @@ impl<R: ReadAt> Walk<'_, R> {
     }
 
     fn target(&mut self, node: &Node) -> Result<Vec<u8>, ReadError> {
-        if node.size == 0 || node.size > TARGET_MAX {
-            return Err(node.corrupt("its target is empty or longer than 4095 bytes"));
-        }
-        self.spend(node.size)?;
-        let mut target = Vec::new();
-        self.image.read_stored(node, &mut |data| target.extend_from_slice(data))?;
+        let target = self.image.target(node)?;
+        self.spend(target.len() as u64)?;
         Ok(target)
     }
 }
