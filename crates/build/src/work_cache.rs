@@ -100,11 +100,14 @@ impl WorkCache {
 
     /// Remembers that something could not be kept.
     pub(crate) fn report(&self, error: &StoreError) {
-        let path = error.path.parent().map(Path::to_owned).unwrap_or_default();
+        // The name of a file that grows tells nobody anything.
+        let name = error.path.file_name().unwrap_or_default().as_encoded_bytes();
+        let folder = error.path.parent().filter(|_| name.starts_with(b"."));
         let text = format!(
-            "cache: failed to {} in {} ({}); the build goes on without it",
+            "cache: failed to {}{} {} ({}); the build goes on without it",
             error.action,
-            path.display(),
+            if folder.is_some() { " a file in" } else { "" },
+            folder.unwrap_or(&error.path).display(),
             error.source.kind()
         );
         let mut trouble = self.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
