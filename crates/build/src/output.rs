@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flagstone_artifact::ImageName;
+use rayon::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::BuildError;
@@ -140,11 +141,12 @@ impl Output {
     /// The list of digests of an earlier build goes first and the new one comes last, so that an
     /// interrupted build never leaves a list that speaks of other files.
     pub(crate) fn publish(self, names: &Names) -> Result<(), BuildError> {
-        for name in names.all() {
-            let path = self.path(&name);
+        // Side by side, so that the disk has something to do all the time.
+        names.all().par_iter().with_max_len(1).try_for_each(|name| {
+            let path = self.path(name);
             let synced = File::open(&path).and_then(|file| file.sync_all());
-            synced.map_err(|source| BuildError::Write { path, source })?;
-        }
+            synced.map_err(|source| BuildError::Write { path, source })
+        })?;
         let sums = self.dir.join(SUMS);
         if let Err(source) = fs::remove_file(&sums)
             && source.kind() != io::ErrorKind::NotFound

@@ -2,7 +2,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use flagstone_artifact::Manifest;
 use flagstone_build::{DiskSum, Existing, WorkCache};
@@ -114,8 +114,13 @@ impl VerifyRebuild {
             temporary.path()
         };
         let mut sources = Sources::find(&self.sources)?;
-        // What the build itself has kept is no proof.
-        sources.work = WorkCache::none();
+        // What the build itself has kept is no proof; what this one keeps is gone with it.
+        let parent = out.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let kept = tempfile::Builder::new()
+            .prefix(".verify-rebuild-")
+            .tempdir_in(parent.unwrap_or(Path::new(".")))
+            .context("failed to make a folder for unpacked packages")?;
+        sources.work = WorkCache::open(kept.path());
         let progress = Reporter::new();
         let commands = self.allow_run.then_some(Path::new(THIS));
         let unsummed = manifest.artifacts.values().any(|artifact| artifact.sha256.is_none());
