@@ -170,3 +170,56 @@ impl ExtentCache for ExtentStore<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use flagstone_image::erofs::{self, Compression, Options};
+    use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+
+    use super::*;
+
+    const META: Metadata = Metadata::root(0o644, Mtime::from_seconds(0));
+
+    /// Bytes that do not compress.
+    fn noise(len: usize, seed: u32) -> Vec<u8> {
+        let mut state = seed | 1;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    #[test]
+    fn however_many_builds_there_were_few_packs_are_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let build = |tree: &Tree| {
+            let work = WorkCache::open(dir.path());
+            let store = ExtentStore::open(&work).unwrap();
+            let options =
+                Options { compression: Compression::Zstd { level: 1 }, ..Options::default() };
+            erofs::write_cached(tree, &options, Some(&store), &mut Cursor::new(Vec::new()))
+                .unwrap();
+            store.finish();
+            assert!(work.take_trouble().is_empty());
+            work.shelf(Sort::Extents).unwrap().list()
+        };
+        let mut tree = Tree::new(META);
+        tree.insert("large", Inode::file(META, noise(8 << 20, 1))).unwrap();
+        for n in 0..12 {
+            tree.insert(format!("small{n}"), Inode::file(META, noise(300 << 10, 2 * n + 3)))
+                .unwrap();
+            let packs = build(&tree);
+            assert!(packs.len() > 1 || n == 0);
+        }
+        let packs = build(&tree);
+        for path in &packs[4..] {
+            std::fs::remove_file(path).unwrap();
+        }
+        assert_eq!(build(&tree).len(), 4, "the packs used last have everything");
+    }
+}

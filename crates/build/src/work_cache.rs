@@ -55,7 +55,7 @@ impl Sort {
 impl WorkCache {
     /// Opens the cache in a folder, and makes what is missing.
     pub fn open(cache: &Path) -> Self {
-        let mut opened = Self::none();
+        let mut opened = Self { shelves: Vec::new(), trouble: Mutex::new(Vec::new()) };
         for sort in Sort::ALL {
             match Shelf::open(sort.dir(cache)) {
                 Ok(shelf) => opened.shelves.push((sort, shelf)),
@@ -63,11 +63,6 @@ impl WorkCache {
             }
         }
         opened
-    }
-
-    /// Returns a cache that keeps nothing.
-    pub fn none() -> Self {
-        Self { shelves: Vec::new(), trouble: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn shelf(&self, sort: Sort) -> Option<&Shelf> {

@@ -49,14 +49,6 @@ impl Cache {
         files
     }
 
-    /// Tells whether the file with this digest is what its name says, and removes it if not.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn verify(&self, sha256: &Sha256Digest, size: u64) -> Result<bool, FetchError> {
-        self.read(sha256, size).map(|data| data.is_some())
-    }
-
     /// Removes the file with this digest; that there is none is no error.
     ///
     /// # Errors
