@@ -24,7 +24,7 @@ root = "16M"
 
 /// A recipe, its lock, and a cache that has its packages and nothing else.
 struct Site {
-    dir: PathBuf,
+    dir: support::Scratch,
     /// The digests of the artefacts, from a build with an empty cache.
     expected: String,
 }

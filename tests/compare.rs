@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -50,7 +50,7 @@ fn printed(output: &Output) -> String {
 
 /// Builds both recipes, once for all tests: `old` and `new` in the folder.
 fn builds() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    static BUILT: OnceLock<support::Scratch> = OnceLock::new();
     BUILT.get_or_init(|| {
         let dir = support::scratch("compare");
         for (name, own) in [("old", OLD), ("new", NEW)] {

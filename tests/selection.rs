@@ -2,21 +2,21 @@
 //! program over real archives.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::support;
 
 /// A folder with a repository in it.
 struct Place {
-    dir: PathBuf,
+    dir: support::Scratch,
 }
 
 impl Place {
     fn new(name: &str) -> Self {
         let dir = support::scratch(name);
         let make = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/repository");
-        let status = Command::new(make).arg(&dir).arg("1.0").status().unwrap();
+        let status = Command::new(make).arg(&*dir).arg("1.0").status().unwrap();
         assert!(status.success());
         Self { dir }
     }
