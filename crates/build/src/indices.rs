@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use flagstone_artifact::Architecture;
 use flagstone_caches::Caches;
 use flagstone_index::{ElfMachine, Hwdb, KernelModules, LdSoCache, LibraryDirs};
@@ -19,7 +20,7 @@ pub(crate) struct ToolVersions {
 #[derive(Debug)]
 pub(crate) struct Indices {
     modules: KernelModules,
-    hwdb: Option<Vec<u8>>,
+    hwdb: Option<Bytes>,
     libraries: LdSoCache,
     libraries_file: Vec<u8>,
     caches: Caches,
@@ -38,7 +39,7 @@ impl Indices {
         let (others, modules) = rayon::join(
             || {
                 rayon::join(
-                    || hwdb(tree, &tools.udev),
+                    || hwdb(tree, &tools.udev, work),
                     || {
                         rayon::join(
                             || libraries(tree, architecture, &tools.libc_bin),
@@ -74,10 +75,9 @@ impl Indices {
     }
 }
 
-fn hwdb(tree: &Tree, udev: &str) -> Result<Option<Vec<u8>>, BuildError> {
-    let hwdb = Hwdb::read(tree).map_err(BuildError::Index)?;
+fn hwdb(tree: &Tree, udev: &str, work: &WorkCache) -> Result<Option<Bytes>, BuildError> {
     let tool = Hwdb::tool_version(udev).unwrap_or_default();
-    Ok(hwdb.map(|hwdb| hwdb.to_bytes(tool)))
+    Hwdb::file(tree, tool, work).map_err(BuildError::Index)
 }
 
 fn libraries(

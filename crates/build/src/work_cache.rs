@@ -3,11 +3,11 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use flagstone_artifact::{Sha256Digest, Sha256Hasher};
-use flagstone_index::ModuleCache;
+use flagstone_index::IndexCache;
 use flagstone_store::{Damage, Shelf, StoreError, Usage, prune, usage};
 
 /// What a build does again only if what it was made from has changed: unpacking packages, compressing
-/// contents and initrds, reading kernel modules.
+/// contents and initrds, reading kernel modules, making the hardware database.
 ///
 /// Everything in it is found by a digest of all that it was made from, so a build gives the same
 /// bytes with it, without it, and with a part of it. A folder that cannot be used costs time and
@@ -28,13 +28,13 @@ pub enum Sort {
     Extents,
     /// Compressed initrds.
     Initrds,
-    /// What kernel modules say about themselves.
-    Modules,
+    /// What kernel modules say about themselves, and hardware databases.
+    Indices,
 }
 
 impl Sort {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Unpacked, Self::Extents, Self::Initrds, Self::Modules];
+    pub const ALL: [Self; 4] = [Self::Unpacked, Self::Extents, Self::Initrds, Self::Indices];
 
     /// Returns the folder's name.
     pub const fn name(self) -> &'static str {
@@ -42,7 +42,7 @@ impl Sort {
             Self::Unpacked => "unpacked",
             Self::Extents => "extents",
             Self::Initrds => "initrds",
-            Self::Modules => "modules",
+            Self::Indices => "indices",
         }
     }
 
@@ -154,13 +154,13 @@ impl WorkCache {
     }
 }
 
-impl ModuleCache for WorkCache {
+impl IndexCache for WorkCache {
     fn get(&self, name: &Sha256Digest) -> Option<Bytes> {
-        self.get(Sort::Modules, name)
+        self.get(Sort::Indices, name)
     }
 
     fn put(&self, name: &Sha256Digest, value: &[u8]) {
-        self.keep(Sort::Modules, name, value);
+        self.keep(Sort::Indices, name, value);
     }
 }
 

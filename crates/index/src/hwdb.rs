@@ -6,12 +6,17 @@ mod trie;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 use flagstone_tree::{FileName, Tree};
 
-use crate::IndexError;
 use crate::trail::follow;
+use crate::{IndexCache, IndexError};
 use source::Records;
 use trie::{Origin, Trie};
+
+/// The version of how sources become a database; whoever changes that changes the number.
+const DATABASE: u32 = 1;
 
 /// Where the sources are; a file in the first directory stands for one of its name in the second.
 const SOURCE_DIRS: [&str; 2] = ["etc/udev/hwdb.d", "usr/lib/udev/hwdb.d"];
@@ -55,6 +60,27 @@ impl Hwdb {
         Ok(Some(Self { trie: database }))
     }
 
+    /// Returns the file that [`Self::read`] and [`Self::to_bytes`] give, from a store if that has it; if
+    /// not, it is put there.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn file(
+        tree: &Tree,
+        tool_version: u64,
+        cache: &dyn IndexCache,
+    ) -> Result<Option<Bytes>, IndexError> {
+        let key = key(tree, tool_version)?;
+        if let Some(known) = cache.get(&key) {
+            return Ok(Some(known));
+        }
+        let made = Self::read(tree)?.map(|hwdb| Bytes::from(hwdb.to_bytes(tool_version)));
+        if let Some(made) = &made {
+            cache.put(&key, made);
+        }
+        Ok(made)
+    }
+
     /// Returns the version that the tool of a systemd package writes: the number before the first
     /// dot of its version.
     pub fn tool_version(package_version: &str) -> Option<u64> {
@@ -66,6 +92,21 @@ impl Hwdb {
     pub fn to_bytes(&self, tool_version: u64) -> Vec<u8> {
         self.trie.to_bytes(tool_version)
     }
+}
+
+/// Returns a digest of all that a database is made from: the tool's version, and of every source its
+/// path, which the database records, and its content.
+fn key(tree: &Tree, tool_version: u64) -> Result<Sha256Digest, IndexError> {
+    let mut hasher = Sha256Hasher::new();
+    hasher.update(format!("flagstone hwdb {DATABASE}, {tool_version}\n").as_bytes());
+    for path in sources(tree) {
+        hasher.update(&path);
+        hasher.update(b"\0");
+        if let Some(digest) = follow(tree, &path).and_then(|trail| trail.digest()) {
+            hasher.update(digest?.as_bytes());
+        }
+    }
+    Ok(hasher.finish())
 }
 
 /// Returns the absolute paths of the sources, in the order of their names.
@@ -106,6 +147,43 @@ mod tests {
             tree.put(path, META, Inode::file(META, *text)).unwrap();
         }
         tree
+    }
+
+    #[derive(Default)]
+    struct Store(std::sync::Mutex<BTreeMap<Sha256Digest, Bytes>>);
+
+    impl IndexCache for Store {
+        fn get(&self, key: &Sha256Digest) -> Option<Bytes> {
+            self.0.lock().unwrap().get(key).cloned()
+        }
+
+        fn put(&self, key: &Sha256Digest, value: &[u8]) {
+            self.0.lock().unwrap().insert(*key, Bytes::copy_from_slice(value));
+        }
+    }
+
+    #[test]
+    fn a_store_gives_a_database_only_for_the_sources_it_was_made_from() {
+        let dir = "usr/lib/udev/hwdb.d";
+        let text = "usb:v1*\n A=1\n";
+        let (first, moved) = (format!("{dir}/20-a.hwdb"), format!("{dir}/30-a.hwdb"));
+        let cases = [
+            (vec![(first.as_str(), text)], 257),
+            (vec![(first.as_str(), text)], 258),
+            (vec![(moved.as_str(), text)], 257),
+            (vec![(first.as_str(), "usb:v1*\n A=2\n")], 257),
+            (vec![(first.as_str(), text), (moved.as_str(), "usb:v2*\n B=1\n")], 257),
+        ];
+        let store = Store::default();
+        for round in 0..2 {
+            for (files, tool) in &cases {
+                let tree = tree(files);
+                let made = Hwdb::read(&tree).unwrap().unwrap().to_bytes(*tool);
+                assert_eq!(Hwdb::file(&tree, *tool, &store).unwrap().unwrap(), made, "{round}");
+            }
+            assert_eq!(store.0.lock().unwrap().len(), cases.len());
+        }
+        assert_eq!(Hwdb::file(&tree(&[]), 257, &store).unwrap(), None);
     }
 
     #[test]

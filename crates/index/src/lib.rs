@@ -15,6 +15,7 @@
 //! Trees are made of packages, so their contents are checked like any input: a malformed object is
 //! an error that names the file, never a panic.
 
+mod cache;
 mod closure;
 mod elf;
 mod error;
@@ -26,6 +27,7 @@ mod modules;
 mod program;
 mod trail;
 
+pub use cache::IndexCache;
 pub use closure::{Closure, DlopenPolicy, Missing, closure};
 pub use elf::{DlopenNote, DlopenPriority, Dynamic, Elf, ElfClass, ElfMachine, Section};
 pub use error::{ClosureError, ElfError, IndexError};
@@ -33,6 +35,5 @@ pub use hwdb::Hwdb;
 pub use ld_so_cache::LdSoCache;
 pub use library_dirs::LibraryDirs;
 pub use modules::{
-    Declared, KernelModules, Module, ModuleCache, ModuleClosure, ModuleName, decompress_modules,
-    module_closure,
+    Declared, KernelModules, Module, ModuleClosure, ModuleName, decompress_modules, module_closure,
 };

@@ -12,7 +12,6 @@ mod module;
 mod name;
 mod trie;
 
-pub use cache::ModuleCache;
 pub use closure::{ModuleClosure, module_closure};
 pub use compression::decompress_modules;
 pub use module::{Declared, Module};
@@ -22,7 +21,7 @@ use std::collections::BTreeMap;
 
 use flagstone_tree::{Tree, TreePath};
 
-use crate::IndexError;
+use crate::{IndexCache, IndexError};
 use builtin::Builtin;
 use graph::Graph;
 
@@ -59,7 +58,7 @@ impl KernelModules {
     pub fn read_cached(
         tree: &Tree,
         version: &str,
-        cache: Option<&dyn ModuleCache>,
+        cache: Option<&dyn IndexCache>,
     ) -> Result<Self, IndexError> {
         let directory = listing::directory(tree, version)?;
         let files = listing::module_files(tree, &directory)?;

@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use flagstone_artifact::Sha256Digest;
 use flagstone_tree::{Inode, InodeId, Kind, Tree, TreeError, TreePath};
 
 /// The most symbolic links one look-up follows, as in Linux (`MAXSYMLINKS`).
@@ -22,6 +23,12 @@ impl Trail<'_> {
     pub(crate) fn file(&self) -> Option<Result<Bytes, TreeError>> {
         let bytes = self.inode.content()?.to_bytes();
         Some(bytes.map_err(|source| TreeError::Content { path: self.end.clone(), source }))
+    }
+
+    /// Returns the digest of the file that the path leads to; `None` if it leads to something else.
+    pub(crate) fn digest(&self) -> Option<Result<Sha256Digest, TreeError>> {
+        let digest = self.inode.content()?.digest();
+        Some(digest.map_err(|source| TreeError::Content { path: self.end.clone(), source }))
     }
 }
 

@@ -1,33 +1,19 @@
-use bytes::Bytes;
-use flagstone_artifact::{Sha256Digest, Sha256Hasher};
+use flagstone_artifact::Sha256Hasher;
 use flagstone_tree::{ContentError, TreePath};
 
 use super::listing::ModuleFile;
 use super::module::{Declared, read_declared};
-use crate::IndexError;
+use crate::{IndexCache, IndexError};
 
 /// The version of what is read of a module and how it is kept; whoever changes that changes the
 /// number.
 const DECLARED: u32 = 1;
 
-/// A store of what kernel modules say about themselves.
-///
-/// That is a pure function of what the key is the digest of, so a store may keep its values for ever
-/// and between trees. A value that is none is passed over, but a store that can be tampered with
-/// must check its own bytes.
-pub trait ModuleCache: Sync {
-    /// Returns what was stored under the key.
-    fn get(&self, key: &Sha256Digest) -> Option<Bytes>;
-
-    /// Stores a value, or does not; a failure costs time at the next build, nothing else.
-    fn put(&self, key: &Sha256Digest, value: &[u8]);
-}
-
 /// Reads what modules say about themselves, in the order of the files; all of a kernel's modules
 /// have one value in the store.
 pub(super) fn declared(
     files: &[ModuleFile],
-    cache: Option<&dyn ModuleCache>,
+    cache: Option<&dyn IndexCache>,
 ) -> Result<Vec<Declared>, IndexError> {
     let Some(cache) = cache else { return read_declared(files) };
     let mut hasher = Sha256Hasher::new();

@@ -4,9 +4,10 @@ use flagstone_tree::TreePath;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::ModuleName;
-use super::cache::{self, ModuleCache};
+use super::cache;
 use super::compression::decompressed;
 use super::listing::ModuleFile;
+use crate::IndexCache;
 use crate::{Elf, ElfClass, ElfError, IndexError};
 
 /// How a symbol's checksum is called; every exported symbol has one on kernels with
@@ -58,7 +59,7 @@ impl Deref for Module {
 /// files.
 pub(super) fn read_all(
     files: Vec<ModuleFile>,
-    cache: Option<&dyn ModuleCache>,
+    cache: Option<&dyn IndexCache>,
 ) -> Result<Vec<Module>, IndexError> {
     let declared = cache::declared(&files, cache)?;
     let modules = files.into_iter().zip(declared).map(|(file, declared)| {
