@@ -112,6 +112,18 @@ impl KernelCommandLine {
         Self(parsed.collect::<Result<_, _>>().expect("constants and hexadecimal digits"))
     }
 
+    /// Creates what every Flagstone system that boots from the network starts with: the initrd
+    /// carries /usr and its root hash, and the root is in memory unless `root=` follows. Nothing
+    /// counts boots here, so boot-complete.target is asked for.
+    ///
+    /// # Panics
+    /// Never: the arguments are constants.
+    pub fn for_netboot() -> Self {
+        let arguments = ["rw", "panic=5", "systemd.wants=boot-complete.target"];
+        let parsed = arguments.iter().map(|argument| argument.parse());
+        Self(parsed.collect::<Result<_, _>>().expect("constants"))
+    }
+
     /// Returns this command line with more arguments at its end, where the kernel and systemd let
     /// the last of a kind win.
     ///

@@ -1,6 +1,6 @@
 use std::io;
 
-use flagstone_tree::TreePath;
+use flagstone_tree::{ContentError, TreePath};
 
 /// What can go wrong when a cpio archive is written.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +97,7 @@ pub enum PeError {
 }
 
 /// What can go wrong when a unified kernel image is built or read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UkiError {
     /// The stub is not a PE image.
@@ -134,6 +134,12 @@ pub enum UkiError {
     /// Everything together is longer than a PE image can be.
     #[error("the unified kernel image would be longer than 2 GiB")]
     TooLong,
+    /// A part could not be read.
+    #[error("failed to read a part of the unified kernel image")]
+    Content(#[source] ContentError),
+    /// The image could not be written.
+    #[error("failed to write the unified kernel image")]
+    Write(#[source] io::Error),
 }
 
 impl UkiError {

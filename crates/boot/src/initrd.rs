@@ -3,8 +3,10 @@
 mod assemble;
 mod content_list;
 mod error;
+mod netboot;
 mod own_files;
 
-pub use assemble::{Initrd, InitrdRequest, build_initrd};
+pub use assemble::{Initrd, InitrdRequest, build_initrd, release_part};
 pub use content_list::{ContentItem, ContentKind, ContentList};
 pub use error::InitrdError;
+pub use netboot::netboot_part;

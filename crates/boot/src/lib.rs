@@ -19,6 +19,7 @@ pub use cpio::write_cpio;
 pub use error::{CmdlineError, CpioError, OsReleaseError, PeError, UkiError};
 pub use initrd::{
     ContentItem, ContentKind, ContentList, Initrd, InitrdError, InitrdRequest, build_initrd,
+    netboot_part, release_part,
 };
 pub use os_release::OsRelease;
-pub use uki::{Uki, UkiParts, UkiSection, build_uki};
+pub use uki::{Uki, UkiParts, UkiSection, build_uki, write_uki};

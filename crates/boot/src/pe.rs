@@ -185,18 +185,41 @@ fn sections(image: &[u8], table_at: usize, count: usize) -> Result<Vec<SectionHe
 
 /// Computes the checksum of an image whose checksum field is zero (the algorithm of `ImageHlp`'s
 /// `CheckSumMappedFile`): the sum of all 16-bit words with carries added back in, plus the length.
-pub(crate) fn checksum(image: &[u8]) -> u32 {
-    // Words of 32 bits give the same sum once they are folded, in half the steps; 2^32 of them fit.
-    let (words, rest) = image.as_chunks::<4>();
-    let mut sum: u64 = words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).sum();
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    sum += u64::from(u32::from_le_bytes(last));
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checksum {
+    /// The sum of words of 32 bits, little-endian: the same once it is folded, in half the steps.
+    /// 2^32 of them fit.
+    sum: u64,
+    len: u64,
+}
+
+impl Checksum {
+    /// Takes the next bytes in.
+    pub(crate) fn add(&mut self, mut bytes: &[u8]) {
+        while !self.len.is_multiple_of(4)
+            && let Some((&byte, rest)) = bytes.split_first()
+        {
+            self.sum += u64::from(byte) << (8 * (self.len % 4));
+            self.len += 1;
+            bytes = rest;
+        }
+        let (words, rest) = bytes.as_chunks::<4>();
+        self.sum += words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).sum::<u64>();
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        self.sum += u64::from(u32::from_le_bytes(last));
+        self.len += bytes.len() as u64;
     }
-    let folded = u32::try_from(sum).expect("folded to 16 bits");
-    folded.wrapping_add(u32::try_from(image.len()).unwrap_or(u32::MAX))
+
+    /// Returns the checksum.
+    pub(crate) fn finish(&self) -> u32 {
+        let mut sum = self.sum;
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        let folded = u32::try_from(sum).expect("folded to 16 bits");
+        folded.wrapping_add(u32::try_from(self.len).unwrap_or(u32::MAX))
+    }
 }
 
 fn slice<'a>(

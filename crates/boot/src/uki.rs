@@ -1,10 +1,13 @@
+use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::ops::Range;
 
+use bytes::Bytes;
 use flagstone_artifact::Architecture;
+use flagstone_tree::Content;
 
 use crate::pe::{
-    CHECKSUM, PeHeaders, SECTION_HEADER_LEN, SIZE_OF_CODE, SIZE_OF_IMAGE, SIZE_OF_INITIALIZED_DATA,
-    SYMBOL_COUNT, SYMBOL_TABLE, SectionHeader, checksum,
+    CHECKSUM, Checksum, PeHeaders, SECTION_HEADER_LEN, SIZE_OF_CODE, SIZE_OF_IMAGE,
+    SIZE_OF_INITIALIZED_DATA, SYMBOL_COUNT, SYMBOL_TABLE, SectionHeader,
 };
 use crate::{KernelCommandLine, OsRelease, UkiError};
 
@@ -13,7 +16,7 @@ const CONTAINS_CODE: u32 = 0x20;
 const CONTAINS_INITIALIZED_DATA: u32 = 0x40;
 const READABLE: u32 = 0x4000_0000;
 /// Archives of an initrd start at multiples of this (Linux: early-userspace/buffer-format.rst).
-const INITRD_ALIGNMENT: usize = 4;
+const INITRD_ALIGNMENT: u64 = 4;
 /// Sections start on a page of their own even if the stub would allow less.
 const PAGE: u32 = 4096;
 /// Positions within an image stay well clear of 32-bit overflow.
@@ -25,9 +28,9 @@ pub struct UkiParts<'a> {
     /// systemd-stub, unsigned: `linux<arch>.efi.stub`.
     pub stub: &'a [u8],
     /// The kernel, an EFI executable: Debian's `/boot/vmlinuz-…`.
-    pub linux: &'a [u8],
+    pub linux: &'a Bytes,
     /// The archives of the initrd, in order; each is padded with zeros to a multiple of four.
-    pub initrd: &'a [&'a [u8]],
+    pub initrd: &'a [Content],
     /// Shown in the loader's menu, and sorted by.
     pub os_release: &'a OsRelease,
     /// The command line.
@@ -36,7 +39,17 @@ pub struct UkiParts<'a> {
     pub uname: &'a str,
 }
 
-/// Builds a unified kernel image (UAPI.5): the stub with more sections behind its own.
+/// Builds a unified kernel image in memory, as [`write_uki`] writes it.
+///
+/// # Errors
+/// As [`write_uki`].
+pub fn build_uki(parts: &UkiParts<'_>) -> Result<Vec<u8>, UkiError> {
+    let mut image = Cursor::new(Vec::new());
+    write_uki(parts, &mut image)?;
+    Ok(image.into_inner())
+}
+
+/// Writes a unified kernel image (UAPI.5): the stub with more sections behind its own.
 ///
 /// The order is that of `ukify`: `.osrel`, `.cmdline`, `.uname`, `.initrd`, `.linux`. The kernel
 /// comes last and takes as much room in memory as its own header asks for, since old kernels
@@ -47,9 +60,12 @@ pub struct UkiParts<'a> {
 /// The header's sums and checksum are made anew; its date and all else are the stub's. A part
 /// without bytes gets no section.
 ///
+/// The initrd is read while it is written, so it need not fit the memory; the checksum, which the
+/// header has, is put there at the end. `out` starts empty.
+///
 /// # Errors
 /// Any [`UkiError`] but [`UkiError::Image`].
-pub fn build_uki(parts: &UkiParts<'_>) -> Result<Vec<u8>, UkiError> {
+pub fn write_uki(parts: &UkiParts<'_>, out: &mut (impl Write + Seek)) -> Result<(), UkiError> {
     let stub = PeHeaders::parse(parts.stub).map_err(UkiError::Stub)?;
     let kernel = PeHeaders::parse(parts.linux).map_err(UkiError::Kernel)?;
     if stub.machine != kernel.machine {
@@ -58,27 +74,26 @@ pub fn build_uki(parts: &UkiParts<'_>) -> Result<Vec<u8>, UkiError> {
     if stub.signed {
         return Err(UkiError::SignedStub);
     }
-    let os_release = parts.os_release.to_string();
-    let cmdline = parts.cmdline.to_string();
-    let mut linux = Addition::data(".linux", vec![parts.linux]);
+    let text = |text: String| vec![Content::from(text)];
+    let mut linux = Addition::data(".linux", vec![parts.linux.clone().into()]);
     linux.memory = linux.len.max(kernel.size_of_image.into());
     linux.flags = CONTAINS_CODE;
     let additions = [
-        Addition::data(".osrel", vec![os_release.as_bytes()]),
-        Addition::data(".cmdline", vec![cmdline.as_bytes()]),
-        Addition::data(".uname", vec![parts.uname.as_bytes()]),
+        Addition::data(".osrel", text(parts.os_release.to_string())),
+        Addition::data(".cmdline", text(parts.cmdline.to_string())),
+        Addition::data(".uname", text(parts.uname.to_owned())),
         Addition::data(".initrd", parts.initrd.to_vec()),
         linux,
     ];
-    append_sections(parts.stub, &stub, &additions)
+    append_sections(parts.stub, &stub, &additions, out)
 }
 
 /// A section to be added.
 #[derive(Debug)]
-struct Addition<'a> {
+struct Addition {
     name: &'static str,
     /// One after the other, each padded to [`INITRD_ALIGNMENT`] but the last.
-    pieces: Vec<&'a [u8]>,
+    pieces: Vec<Content>,
     /// Bytes in the file, without padding.
     len: u64,
     /// Bytes in memory.
@@ -86,51 +101,87 @@ struct Addition<'a> {
     flags: u32,
 }
 
-impl<'a> Addition<'a> {
-    fn data(name: &'static str, pieces: Vec<&'a [u8]>) -> Self {
-        let padded = |piece: &&[u8]| piece.len().next_multiple_of(INITRD_ALIGNMENT) as u64;
+impl Addition {
+    fn data(name: &'static str, pieces: Vec<Content>) -> Self {
+        let padded = |piece: &Content| piece.len().next_multiple_of(INITRD_ALIGNMENT);
         let len = match pieces.split_last() {
             None => 0,
-            Some((last, before)) => before.iter().map(padded).sum::<u64>() + last.len() as u64,
+            Some((last, before)) => before.iter().map(padded).sum::<u64>() + last.len(),
         };
         Self { name, pieces, len, memory: len, flags: CONTAINS_INITIALIZED_DATA }
     }
 
-    fn write(&self, image: &mut Vec<u8>) {
+    fn write(&self, image: &mut Image<impl Write>) -> Result<(), UkiError> {
         for (at, piece) in self.pieces.iter().enumerate() {
-            image.extend_from_slice(piece);
+            let end = image.len + piece.len();
+            for data in piece.data() {
+                let (offset, bytes) = data.map_err(UkiError::Content)?;
+                image.fill(end - piece.len() + offset)?;
+                image.write(&bytes)?;
+            }
+            image.fill(end)?;
             if at + 1 < self.pieces.len() {
-                let padding = piece.len().next_multiple_of(INITRD_ALIGNMENT) - piece.len();
-                image.resize(image.len() + padding, 0);
+                image.fill(end.next_multiple_of(INITRD_ALIGNMENT))?;
             }
         }
+        Ok(())
+    }
+}
+
+/// An image that grows.
+struct Image<'a, W> {
+    out: &'a mut W,
+    len: u64,
+    checksum: Checksum,
+}
+
+impl<W: Write> Image<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), UkiError> {
+        self.out.write_all(bytes).map_err(UkiError::Write)?;
+        self.checksum.add(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Writes zeros up to a position.
+    fn fill(&mut self, end: u64) -> Result<(), UkiError> {
+        const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+        while self.len < end {
+            let count = usize::try_from(end - self.len).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            self.write(&ZEROS[..count])?;
+        }
+        Ok(())
     }
 }
 
 fn append_sections(
     stub: &[u8],
     headers: &PeHeaders,
-    additions: &[Addition<'_>],
-) -> Result<Vec<u8>, UkiError> {
-    let additions: Vec<&Addition<'_>> = additions.iter().filter(|new| new.len > 0).collect();
+    additions: &[Addition],
+    out: &mut (impl Write + Seek),
+) -> Result<(), UkiError> {
+    let additions: Vec<&Addition> = additions.iter().filter(|new| new.len > 0).collect();
     let additions = additions.as_slice();
     check_header_room(headers, additions)?;
     // Signing tools distrust gaps between sections.
     let stub = &stub[..headers.sections_end()];
     let sections = place(stub.len() as u64, headers, additions)?;
-    let end = sections.last().map_or(stub.len(), |last| last.raw().end);
-    let mut image = Vec::with_capacity(end);
-    image.extend_from_slice(stub);
+    let mut start = stub.to_vec();
+    patch_headers(&mut start, headers, &sections);
+    let mut image = Image { out, len: 0, checksum: Checksum::default() };
+    image.write(&start)?;
     for (section, addition) in sections.iter().zip(additions) {
-        image.resize(section.raw().start, 0);
-        addition.write(&mut image);
+        image.fill(section.raw().start as u64)?;
+        addition.write(&mut image)?;
+        image.fill(section.raw().end as u64)?;
     }
-    image.resize(end, 0);
-    patch_headers(&mut image, headers, &sections);
-    Ok(image)
+    let checksum = image.checksum.finish();
+    let at = (headers.optional_at + CHECKSUM) as u64;
+    out.seek(SeekFrom::Start(at)).map_err(UkiError::Write)?;
+    out.write_all(&checksum.to_le_bytes()).map_err(UkiError::Write)
 }
 
-fn check_header_room(headers: &PeHeaders, additions: &[&Addition<'_>]) -> Result<(), UkiError> {
+fn check_header_room(headers: &PeHeaders, additions: &[&Addition]) -> Result<(), UkiError> {
     for addition in additions {
         if headers.sections.iter().any(|section| section.name() == addition.name) {
             return Err(UkiError::SectionExists(addition.name));
@@ -151,7 +202,7 @@ fn check_header_room(headers: &PeHeaders, additions: &[&Addition<'_>]) -> Result
 fn place(
     stub_len: u64,
     headers: &PeHeaders,
-    additions: &[&Addition<'_>],
+    additions: &[&Addition],
 ) -> Result<Vec<SectionHeader>, UkiError> {
     let page = u64::from(headers.section_alignment.max(PAGE));
     let block = u64::from(headers.file_alignment);
@@ -205,10 +256,7 @@ fn patch_headers(image: &mut [u8], headers: &PeHeaders, added: &[SectionHeader])
     add(image, headers.optional_at + SIZE_OF_CODE, sum(CONTAINS_CODE));
     add(image, headers.optional_at + SIZE_OF_INITIALIZED_DATA, sum(CONTAINS_INITIALIZED_DATA));
     put(image, headers.optional_at + SIZE_OF_IMAGE, u32::try_from(size).expect("below 2 GiB"));
-    let checksum_at = headers.optional_at + CHECKSUM;
-    put(image, checksum_at, 0);
-    let checksum = checksum(image);
-    put(image, checksum_at, checksum);
+    put(image, headers.optional_at + CHECKSUM, 0);
 }
 
 fn put(image: &mut [u8], at: usize, value: u32) {

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_boot::{
     ContentList, InitrdRequest, KernelArgument, KernelCommandLine, OsRelease, UkiParts,
-    build_initrd, build_uki, write_cpio,
+    build_initrd, build_uki, release_part, write_cpio,
 };
 use flagstone_index::KernelModules;
 use flagstone_recipe::Recipe;
+use flagstone_rootfs::Kernel;
 use flagstone_tree::{Mtime, Tree};
 
 use crate::work_cache::key;
@@ -46,7 +47,23 @@ pub(crate) fn loader(tree: &Tree, architecture: Architecture) -> Result<Loader, 
 }
 
 /// The version of how an initrd becomes an archive; whoever changes that changes the number.
-const INITRD: &str = "initrd 1";
+const INITRD: &str = "initrd 2";
+
+/// The archives of an initrd, which the kernel unpacks over each other.
+#[derive(Debug)]
+pub(crate) struct InitrdParts {
+    /// What is the same from release to release, compressed.
+    common: Bytes,
+    /// What names the release.
+    release: Bytes,
+}
+
+impl InitrdParts {
+    /// Returns the archives in order.
+    pub(crate) fn archives(&self) -> [&[u8]; 2] {
+        [&self.common, &self.release]
+    }
+}
 
 /// Assembles the initrd and compresses it, unless the cache has it.
 pub(crate) fn initrd(
@@ -54,6 +71,20 @@ pub(crate) fn initrd(
     modules: &KernelModules,
     recipe: &Recipe,
     release: &OsRelease,
+    date: Mtime,
+    work: &WorkCache,
+) -> Result<InitrdParts, BuildError> {
+    let mut release_archive = Vec::new();
+    let part = release_part(&release.to_string(), date).map_err(BuildError::Initrd)?;
+    write_cpio(&part, date.seconds, &mut release_archive).map_err(BuildError::Cpio)?;
+    let common = common_initrd(tree, modules, recipe, date, work)?;
+    Ok(InitrdParts { common, release: release_archive.into() })
+}
+
+fn common_initrd(
+    tree: &Tree,
+    modules: &KernelModules,
+    recipe: &Recipe,
     date: Mtime,
     work: &WorkCache,
 ) -> Result<Bytes, BuildError> {
@@ -66,7 +97,6 @@ pub(crate) fn initrd(
         modules,
         content: &content,
         architecture: recipe.image.architecture,
-        release: &release.to_string(),
         mtime: date,
     })
     .map_err(BuildError::Initrd)?;
@@ -79,7 +109,7 @@ pub(crate) fn initrd(
     if let Some(compressed) = work.get(Sort::Initrds, &name) {
         return Ok(compressed);
     }
-    let compressed = compress(&initrd.tree, date)?;
+    let compressed = compress(&initrd.into_archive().map_err(BuildError::Initrd)?, date)?;
     work.keep(Sort::Initrds, &name, &compressed);
     Ok(compressed)
 }
@@ -96,27 +126,31 @@ fn compress(tree: &Tree, date: Mtime) -> Result<Bytes, BuildError> {
 /// Puts kernel, initrd and command line into one image that names the usr image it belongs to.
 pub(crate) fn uki(
     loader: &Loader,
-    linux: &[u8],
-    kernel_version: &str,
-    initrd: &[u8],
+    kernel: &Kernel,
+    initrd: &InitrdParts,
     recipe: &Recipe,
     release: &OsRelease,
     root_hash: &Sha256Digest,
 ) -> Result<Vec<u8>, BuildError> {
-    let mut arguments = Vec::new();
-    for argument in &recipe.kernel.cmdline {
-        let argument: KernelArgument = argument.as_str().parse().map_err(BuildError::Cmdline)?;
-        arguments.push(argument);
-    }
-    let cmdline =
-        KernelCommandLine::for_disk(root_hash).with(arguments).map_err(BuildError::Cmdline)?;
+    let cmdline = cmdline(KernelCommandLine::for_disk(root_hash), recipe)?;
     build_uki(&UkiParts {
         stub: &loader.stub,
-        linux,
-        initrd: &[initrd],
+        linux: &kernel.image,
+        initrd: &[initrd.common.clone().into(), initrd.release.clone().into()],
         os_release: release,
         cmdline: &cmdline,
-        uname: kernel_version,
+        uname: &kernel.version,
     })
     .map_err(BuildError::Uki)
+}
+
+/// Adds the recipe's arguments.
+pub(crate) fn cmdline(
+    base: KernelCommandLine,
+    recipe: &Recipe,
+) -> Result<KernelCommandLine, BuildError> {
+    let arguments = recipe.kernel.cmdline.iter().map(|argument| argument.as_str().parse());
+    let arguments: Vec<KernelArgument> =
+        arguments.collect::<Result<_, _>>().map_err(BuildError::Cmdline)?;
+    base.with(arguments).map_err(BuildError::Cmdline)
 }

@@ -9,6 +9,7 @@ use flagstone_tree::Mtime;
 
 use crate::disk_image::DiskImage;
 use crate::indices::ToolVersions;
+use crate::netboot::Netboot;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::system::Site;
@@ -37,6 +38,8 @@ pub struct BuildRequest<'a> {
     pub commands: Option<&'a Path>,
     /// Whether the disk image gets a digest.
     pub disk_sum: DiskSum,
+    /// Whether there are artefacts to boot from the network, too.
+    pub netboot: bool,
     /// The number of threads.
     pub jobs: NonZeroUsize,
 }
@@ -70,7 +73,11 @@ impl BuildRequest<'_> {
     pub fn check(&self) -> Result<(), BuildError> {
         commands::check_commands(self.recipe, self.commands)?;
         self.lock.check(self.recipe).map_err(BuildError::Stale)?;
-        Output::open(self.out, &Names::new(&self.recipe.image), self.existing).map(drop)
+        Output::open(self.out, &self.names(), self.existing).map(drop)
+    }
+
+    fn names(&self) -> Names {
+        Names::new(&self.recipe.image, self.netboot)
     }
 }
 
@@ -91,7 +98,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let BuildRequest { recipe, lock, cache, work, .. } = *request;
     commands::check_commands(recipe, request.commands)?;
     lock.check(recipe).map_err(BuildError::Stale)?;
-    let names = Names::new(&recipe.image);
+    let names = request.names();
     let output = Output::open(request.out, &names, request.existing)?;
     let date = Mtime::from_seconds(lock.date.unix_seconds());
     let seed = Seed::new(recipe, lock);
@@ -131,8 +138,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     progress.0.stage(Stage::Uki);
     let uki = Bytes::from(boot_files::uki(
         &loader,
-        &parts.kernel.image,
-        &parts.kernel.version,
+        &parts.kernel,
         &initrd,
         recipe,
         &parts.release,
@@ -143,13 +149,27 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     progress.0.stage(Stage::Disk);
     let source_date = date.seconds;
     let disk = DiskImage::new(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
+    let netboot = Netboot {
+        recipe,
+        loader: &loader,
+        kernel: &parts.kernel,
+        initrd: &initrd,
+        usr: &usr,
+        release: &parts.release,
+        date,
+        names: &names,
+        output: &output,
+    };
+    let write = || {
+        disk.write()?;
+        if request.netboot { netboot.write() } else { Ok(()) }
+    };
     // The digest takes longest, and needs no disk that is written.
-    let (record, (written, records)) = rayon::join(
+    let (record, artifacts) = rayon::join(
         || disk.record(request.disk_sum),
-        || (disk.write(), manifest::records(&names.parts(), &output)),
+        || write().and_then(|()| manifest::records(&names.parts(), &output)),
     );
-    let mut artifacts = records?;
-    written?;
+    let mut artifacts = artifacts?;
     artifacts.insert(names.raw(), record?);
     let manifest = manifest::write_manifest(
         recipe,

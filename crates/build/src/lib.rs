@@ -23,6 +23,7 @@ mod local_debs;
 mod lock;
 mod lookup;
 mod manifest;
+mod netboot;
 mod output;
 mod packages;
 mod progress;

@@ -21,15 +21,16 @@ pub enum Existing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     base: String,
+    netboot: bool,
 }
 
 /// The list of digests, in the format of `sha256sum`.
 pub(crate) const SUMS: &str = "SHA256SUMS";
 
 impl Names {
-    /// Returns the names for one release of an image.
-    pub fn new(name: &ImageName) -> Self {
-        Self { base: name.to_string() }
+    /// Returns the names for one release of an image, with or without what boots from the network.
+    pub fn new(name: &ImageName, netboot: bool) -> Self {
+        Self { base: name.to_string(), netboot }
     }
 
     /// Returns the name of the disk image.
@@ -52,6 +53,26 @@ impl Names {
         format!("{}.efi", self.base)
     }
 
+    /// Returns the name of the kernel that boots from the network.
+    pub fn pxe_kernel(&self) -> String {
+        format!("{}.pxe-vmlinuz", self.base)
+    }
+
+    /// Returns the name of the initrd that carries /usr.
+    pub fn pxe_initrd(&self) -> String {
+        format!("{}.pxe-initrd", self.base)
+    }
+
+    /// Returns the name of the unified kernel image with that initrd, for firmware that boots by HTTP.
+    pub fn pxe_uki(&self) -> String {
+        format!("{}.pxe.efi", self.base)
+    }
+
+    /// Returns the name of the script for iPXE.
+    pub fn pxe_script(&self) -> String {
+        format!("{}.pxe.ipxe", self.base)
+    }
+
     /// Returns the name of the list of software in SPDX.
     pub fn spdx(&self) -> String {
         format!("{}.spdx.json", self.base)
@@ -69,14 +90,19 @@ impl Names {
 
     /// Returns all names, the list of digests too, in the order they are published: what describes
     /// the others comes last.
-    pub fn all(&self) -> [String; 8] {
-        let [usr, verity, uki, spdx, cyclonedx] = self.parts();
-        [usr, verity, uki, self.raw(), spdx, cyclonedx, self.manifest(), SUMS.to_owned()]
+    pub fn all(&self) -> Vec<String> {
+        let mut names = self.parts();
+        names.extend([self.raw(), self.manifest(), SUMS.to_owned()]);
+        names
     }
 
     /// Returns the names that the manifest has a digest of, the disk's not among them.
-    pub(crate) fn parts(&self) -> [String; 5] {
-        [self.usr(), self.verity(), self.uki(), self.spdx(), self.cyclonedx()]
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let mut names = vec![self.usr(), self.verity(), self.uki(), self.spdx(), self.cyclonedx()];
+        if self.netboot {
+            names.extend([self.pxe_kernel(), self.pxe_initrd(), self.pxe_uki(), self.pxe_script()]);
+        }
+        names
     }
 }
 
@@ -102,7 +128,7 @@ impl Output {
         };
         fs::create_dir_all(dir).map_err(error(dir))?;
         if existing == Existing::Refuse {
-            let taken = names.all().map(|name| dir.join(name)).into_iter().find(|p| p.exists());
+            let taken = names.all().into_iter().map(|name| dir.join(name)).find(|p| p.exists());
             if let Some(path) = taken {
                 return Err(BuildError::Exists { path });
             }
@@ -188,11 +214,14 @@ mod tests {
     use flagstone_artifact::Architecture;
 
     fn names() -> Names {
-        Names::new(&ImageName {
-            id: "base".parse().unwrap(),
-            version: "1".parse().unwrap(),
-            architecture: Architecture::X86_64,
-        })
+        Names::new(
+            &ImageName {
+                id: "base".parse().unwrap(),
+                version: "1".parse().unwrap(),
+                architecture: Architecture::X86_64,
+            },
+            true,
+        )
     }
 
     fn entries(dir: &Path) -> usize {
@@ -236,6 +265,6 @@ mod tests {
         }
         output.publish(&names()).unwrap();
         assert_eq!(fs::read(dir.path().join(SUMS)).unwrap(), b"new");
-        assert_eq!(entries(dir.path()), 8);
+        assert_eq!(entries(dir.path()), 12);
     }
 }

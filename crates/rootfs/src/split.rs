@@ -66,6 +66,7 @@ pub struct Split {
 ///   state does not belong to an image.
 /// - `/usr/local` stays as an empty directory: it is the administrator's, who may mount over it.
 /// - The kernel's configuration moves beside its modules, where tools look for it too.
+/// - What makers of an initrd take (`usr/lib/dracut`) is dropped: the image makes none.
 /// - No time is later than `date`, and /usr itself has exactly `date`: systemd takes a new time of
 ///   /usr as the sign of an update (`ConditionNeedsUpdate=`).
 ///
@@ -78,6 +79,7 @@ pub fn split(mut tree: Tree, date: Mtime) -> Result<Split, RootfsError> {
     write_var_snippet(&mut tree, date)?;
     move_etc(&mut tree, date)?;
     let dropped = dropped(&tree, &root_links);
+    tree.remove("usr/lib/dracut").in_step(STEP)?;
     empty_usr_local(&mut tree, date)?;
     let mut usr = tree.subtree("usr").in_step(STEP)?;
     normalise_times(&mut usr, date);

@@ -4,7 +4,9 @@ use flagstone_artifact::Architecture;
 use flagstone_index::{DlopenPolicy, KernelModules, LibraryDirs, closure, decompress_modules};
 use flagstone_tree::{Inode, Kind, Metadata, Mtime, Tree, TreeError, TreePath};
 
-use super::own_files::{OWN_DIRECTORIES, OWN_FILES, OWN_LINKS};
+use super::own_files::{
+    IGNITION, IGNITION_FILES, IGNITION_LINKS, OWN_DIRECTORIES, OWN_FILES, OWN_LINKS,
+};
 use super::{ContentItem, ContentKind, ContentList, InitrdError};
 
 /// Where systemd's units lie.
@@ -21,25 +23,54 @@ pub struct InitrdRequest<'a> {
     pub content: &'a ContentList,
     /// The architecture of the tree.
     pub architecture: Architecture,
-    /// The text of `/etc/initrd-release`.
-    pub release: &'a str,
     /// The time of what Flagstone itself adds.
     pub mtime: Mtime,
 }
 
-/// An assembled initrd.
+/// An assembled initrd, all of it but the file that names the release ([`release_part`]): an initrd
+/// is the same from release to release where its files are.
 #[derive(Clone, Debug)]
 pub struct Initrd {
-    /// Its files.
+    /// Its files, kernel modules as the image stores them.
     pub tree: Tree,
     /// Optional items that the image's tree does not have.
     pub absent: BTreeSet<String>,
+    kernel: String,
+    mtime: Mtime,
+}
+
+impl Initrd {
+    /// Returns the files as the archive shall hold them: kernel modules stored plainly, since the
+    /// whole is compressed afterwards, with indices of their own.
+    ///
+    /// This is a pure function of the fields, and takes longer than the assembly.
+    ///
+    /// # Errors
+    /// [`InitrdError::Modules`] for a module that cannot be read.
+    pub fn into_archive(mut self) -> Result<Tree, InitrdError> {
+        decompress_modules(&mut self.tree, &self.kernel)
+            .and_then(|_| KernelModules::read(&self.tree, &self.kernel))
+            .and_then(|modules| modules.write_indices(&mut self.tree, self.mtime))
+            .map_err(InitrdError::Modules)?;
+        Ok(self.tree)
+    }
+}
+
+/// Returns the part of an initrd that names the release, by which systemd knows that it runs in one.
+///
+/// # Errors
+/// [`InitrdError::Tree`], never for this fixed path.
+pub fn release_part(release: &str, mtime: Mtime) -> Result<Tree, InitrdError> {
+    let directory = Metadata::root(0o755, mtime);
+    let file = Inode::file(Metadata::root(0o644, mtime), release.to_owned());
+    let mut tree = Tree::new(directory);
+    tree.put("etc/initrd-release", directory, file).map_err(InitrdError::Tree)?;
+    Ok(tree)
 }
 
 /// Assembles the initrd from the image's own files.
 ///
-/// Nothing is run, and nothing that the list and its closures do not name is taken. Kernel modules
-/// are stored plainly, since the whole is compressed afterwards.
+/// Nothing is run, and nothing that the list and its closures do not name is taken.
 ///
 /// # Errors
 /// [`InitrdError`] for what is listed and not there.
@@ -52,13 +83,19 @@ pub fn build_initrd(request: &InitrdRequest<'_>) -> Result<Initrd, InitrdError> 
         absent: BTreeSet::new(),
         multiarch: request.architecture.multiarch(),
     };
-    assembly.lay_out(request.release).map_err(InitrdError::Tree)?;
-    assembly.copy_files(request.content)?;
-    assembly.copy_programs(request.content)?;
-    assembly.copy_units(request.content)?;
-    assembly.copy_accounts(request.content)?;
-    assembly.copy_modules(request)?;
-    Ok(Initrd { tree: assembly.to, absent: assembly.absent })
+    let content = &request.content.for_tree(request.tree);
+    assembly.lay_out().map_err(InitrdError::Tree)?;
+    assembly.copy_files(content)?;
+    assembly.copy_programs(content)?;
+    assembly.copy_units(content)?;
+    assembly.copy_accounts(content)?;
+    assembly.copy_modules(request.modules, content)?;
+    Ok(Initrd {
+        tree: assembly.to,
+        absent: assembly.absent,
+        kernel: request.modules.version().to_owned(),
+        mtime: request.mtime,
+    })
 }
 
 struct Assembly<'a> {
@@ -71,28 +108,40 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn lay_out(&mut self, release: &str) -> Result<(), TreeError> {
-        let file = Metadata { mode: 0o644, ..self.directory };
+    fn lay_out(&mut self) -> Result<(), TreeError> {
         for path in OWN_DIRECTORIES {
             self.to.create_dirs(path, self.directory)?;
         }
-        for own in &OWN_FILES {
+        let ignition = self.from.exists(IGNITION);
+        let files = OWN_FILES.iter().chain(IGNITION_FILES.iter().filter(|_| ignition));
+        for own in files {
             let metadata = Metadata { mode: own.mode, ..self.directory };
             self.to.put(own.path, self.directory, Inode::file(metadata, own.text))?;
         }
-        for (path, target) in OWN_LINKS {
+        let links = OWN_LINKS.iter().chain(IGNITION_LINKS.iter().filter(|_| ignition));
+        for &(path, target) in links {
             let link = Inode::symlink(self.directory.mtime, target);
             self.to.put(path, self.directory, link)?;
         }
-        self.to.put("etc/initrd-release", self.directory, Inode::file(file, release.to_owned()))?;
         Ok(())
     }
 
     fn copy_files(&mut self, list: &ContentList) -> Result<(), InitrdError> {
         for item in list.of(ContentKind::File) {
-            let copied = self.copy(item.name.as_bytes());
+            let copied = match &item.to {
+                Some(to) => self.copy_as(&item.name, to),
+                None => self.copy(item.name.as_bytes()),
+            };
             self.note(item, copied)?;
         }
+        Ok(())
+    }
+
+    /// Copies one file to another place.
+    fn copy_as(&mut self, path: &str, to: &str) -> Result<(), TreeError> {
+        let (_, id) = self.from.resolve(path)?;
+        let inode = self.from.inode(id).clone();
+        self.to.put(to, self.directory, inode)?;
         Ok(())
     }
 
@@ -103,16 +152,25 @@ impl Assembly<'_> {
             let path = item.name.replace("{multiarch}", self.multiarch);
             let found = self.from.resolve(&path).and_then(|_| TreePath::new(&path));
             if let Some(path) = self.note(item, found)? {
-                roots.push(path);
+                roots.push((path, item.to.as_deref()));
             }
         }
-        let closure = closure(self.from, &roots, &dirs, &DlopenPolicy::recommended())
+        let paths: Vec<TreePath> = roots.iter().map(|(path, _)| path.clone()).collect();
+        let closure = closure(self.from, &paths, &dirs, &DlopenPolicy::recommended())
             .map_err(InitrdError::Closure)?;
-        for path in &roots {
-            self.copy(path.as_bytes()).map_err(InitrdError::Tree)?;
+        let mut moved = BTreeSet::new();
+        for (path, to) in &roots {
+            let copied = match to {
+                Some(to) => {
+                    moved.insert(path);
+                    self.copy_as(&path.to_string(), to)
+                }
+                None => self.copy(path.as_bytes()),
+            };
+            copied.map_err(InitrdError::Tree)?;
         }
         // Each is a file, or a link that must not be followed: it may lead to a whole directory.
-        for path in &closure.files {
+        for path in closure.files.iter().filter(|path| !moved.contains(path)) {
             if let Some(id) = self.from.lookup(path) {
                 let inode = self.from.inode(id).clone();
                 self.put_once(path, inode).map_err(InitrdError::Tree)?;
@@ -182,17 +240,19 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    fn copy_modules(&mut self, request: &InitrdRequest<'_>) -> Result<(), InitrdError> {
+    fn copy_modules(
+        &mut self,
+        modules: &KernelModules,
+        content: &ContentList,
+    ) -> Result<(), InitrdError> {
         let names = |optional| -> Vec<&str> {
-            let items = request.content.of(ContentKind::Module);
+            let items = content.of(ContentKind::Module);
             items.filter(|item| item.optional == optional).map(|item| item.name.as_str()).collect()
         };
-        let chosen = request
-            .modules
-            .closure(&names(false), &names(true), false)
-            .map_err(InitrdError::Modules)?;
+        let chosen =
+            modules.closure(&names(false), &names(true), false).map_err(InitrdError::Modules)?;
         self.absent.extend(chosen.absent.iter().map(|name| format!("module {name}")));
-        let directory = request.modules.directory();
+        let directory = modules.directory();
         let lists = ["modules.order", "modules.builtin", "modules.builtin.modinfo"]
             .map(|name| format!("{directory}/{name}"));
         for path in lists.iter().filter(|path| self.from.exists(path)) {
@@ -201,11 +261,7 @@ impl Assembly<'_> {
         for path in &chosen.paths {
             self.copy(path.as_bytes()).map_err(InitrdError::Tree)?;
         }
-        let version = request.modules.version();
-        decompress_modules(&mut self.to, version).map_err(InitrdError::Modules)?;
-        KernelModules::read(&self.to, version)
-            .and_then(|modules| modules.write_indices(&mut self.to, request.mtime))
-            .map_err(InitrdError::Modules)
+        Ok(())
     }
 
     /// Turns the absence of an optional item into a note.

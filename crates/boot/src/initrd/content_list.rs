@@ -1,3 +1,5 @@
+use flagstone_tree::Tree;
+
 use super::InitrdError;
 
 /// The list that Flagstone ships.
@@ -38,8 +40,12 @@ pub struct ContentItem {
     pub kind: ContentKind,
     /// Its path or name.
     pub name: String,
+    /// Where the initrd has it, if not at its own path.
+    pub to: Option<String>,
     /// Whether the tree may do without it.
     pub optional: bool,
+    /// Taken only where the tree has this path.
+    pub when: Option<String>,
 }
 
 /// The declared content of an initrd; `assets/initrd.list` says how one is written.
@@ -63,16 +69,22 @@ impl ContentList {
     /// [`InitrdError::List`] with the line.
     pub fn parse(text: &str) -> Result<Self, InitrdError> {
         let mut items = Vec::new();
+        let mut when = None;
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            items.push(parse_line(line).map_err(|expected| InitrdError::List {
+            if let Some(path) = line.strip_prefix("when ") {
+                when = Some(path.trim().to_owned());
+                continue;
+            }
+            let item = parse_line(line).map_err(|expected| InitrdError::List {
                 line: index + 1,
                 expected,
                 found: line.to_owned(),
-            })?);
+            })?;
+            items.push(ContentItem { when: when.clone(), ..item });
         }
         Ok(Self { items })
     }
@@ -80,7 +92,15 @@ impl ContentList {
     /// Adds a kernel module that must be there.
     pub fn require_module(&mut self, name: &str) {
         let kind = ContentKind::Module;
-        self.items.push(ContentItem { kind, name: name.to_owned(), optional: false });
+        let name = name.to_owned();
+        self.items.push(ContentItem { kind, name, to: None, optional: false, when: None });
+    }
+
+    /// Returns what of the list a tree calls for: items whose condition it does not meet are gone.
+    #[must_use]
+    pub fn for_tree(&self, tree: &Tree) -> Self {
+        let wanted = |item: &&ContentItem| item.when.as_ref().is_none_or(|path| tree.exists(path));
+        Self { items: self.items.iter().filter(wanted).cloned().collect() }
     }
 
     /// Returns the items of one kind, in the list's order.
@@ -97,10 +117,16 @@ fn parse_line(line: &str) -> Result<ContentItem, &'static str> {
         .ok_or("exec, file, unit, module, user or group")?;
     let name = name.trim();
     let (name, optional) = name.strip_prefix('?').map_or((name, false), |rest| (rest, true));
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err("one argument without spaces");
+    let (name, to) = name.split_once(" as ").map_or((name, None), |(name, to)| (name, Some(to)));
+    let whole = |word: &str| !word.is_empty() && !word.contains(char::is_whitespace);
+    if !whole(name) || !to.is_none_or(whole) {
+        return Err("one argument without spaces, or two with \"as\" between");
     }
-    Ok(ContentItem { kind, name: name.to_owned(), optional })
+    let to = to.map(str::to_owned);
+    if to.is_some() && !matches!(kind, ContentKind::Exec | ContentKind::File) {
+        return Err("\"as\" only for exec and file");
+    }
+    Ok(ContentItem { kind, name: name.to_owned(), to, optional, when: None })
 }
 
 #[cfg(test)]

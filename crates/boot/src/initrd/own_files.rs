@@ -61,3 +61,86 @@ pub(super) const OWN_LINKS: [(&str, &str); 10] = [
 /// Directories that the kernel and systemd mount over or write to.
 pub(super) const OWN_DIRECTORIES: [&str; 10] =
     ["dev", "etc", "proc", "root", "run", "sys", "sysroot", "tmp", "usr/lib64", "var"];
+
+/// Where Debian's package keeps Ignition, for initrds alone; where a tree has it, the initrd runs it.
+pub(super) const IGNITION: &str = "usr/lib/dracut/modules.d/30ignition/ignition";
+
+/// What goes with Ignition.
+pub(super) const IGNITION_FILES: [OwnFile; 7] = [
+    OwnFile {
+        path: "usr/lib/systemd/system/flagstone-first-boot.service",
+        mode: 0o644,
+        text: include_str!("../../assets/flagstone-first-boot.service"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/flagstone-ignition-network.service",
+        mode: 0o644,
+        text: include_str!("../../assets/flagstone-ignition-network.service"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/flagstone-provisioned.service",
+        mode: 0o644,
+        text: include_str!("../../assets/flagstone-provisioned.service"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/ignition-.service.d/50-flagstone.conf",
+        mode: 0o644,
+        text: include_str!("../../assets/ignition.conf"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/ignition-files.service.d/60-selinux.conf",
+        mode: 0o644,
+        text: include_str!("../../assets/ignition-files.conf"),
+    },
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-first-boot",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-first-boot"),
+    },
+    OwnFile { path: "usr/sbin/setfiles", mode: 0o755, text: include_str!("../../assets/setfiles") },
+];
+
+/// What pulls its stages in.
+pub(super) const IGNITION_LINKS: [(&str, &str); 11] = [
+    ("etc/resolv.conf", "../run/systemd/resolve/resolv.conf"),
+    (
+        "usr/lib/systemd/system/initrd.target.requires/ignition-complete.target",
+        "../ignition-complete.target",
+    ),
+    (
+        "usr/lib/systemd/system/initrd.target.requires/flagstone-provisioned.service",
+        "../flagstone-provisioned.service",
+    ),
+    (
+        "usr/lib/systemd/system/sysinit.target.wants/systemd-network-generator.service",
+        "../systemd-network-generator.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/ignition-fetch-offline.service",
+        "../ignition-fetch-offline.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/flagstone-ignition-network.service",
+        "../flagstone-ignition-network.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/ignition-fetch.service",
+        "../ignition-fetch.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/ignition-kargs.service",
+        "../ignition-kargs.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/ignition-disks.service",
+        "../ignition-disks.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/ignition-mount.service",
+        "../ignition-mount.service",
+    ),
+    (
+        "usr/lib/systemd/system/ignition-complete.target.requires/ignition-files.service",
+        "../ignition-files.service",
+    ),
+];

@@ -41,6 +41,11 @@ pub(crate) struct Build {
     #[arg(long)]
     no_disk_sum: bool,
 
+    /// Leave out what boots from the network: kernel, initrd with /usr, iPXE script, and all of it in
+    /// one image for firmware that boots by HTTP
+    #[arg(long)]
+    no_pxe: bool,
+
     /// Print the manifest
     #[arg(long)]
     json: bool,
@@ -55,7 +60,7 @@ impl Build {
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let commands = self.allow_run.then_some(Path::new(THIS));
         let disk_sum = if self.no_disk_sum { DiskSum::Skip } else { DiskSum::Take };
-        let options = BuildOptions { existing, commands, disk_sum };
+        let options = BuildOptions { existing, commands, disk_sum, netboot: !self.no_pxe };
         let manifest = build_recipe(&self.recipe, &self.out, options, &self.sources)?;
         if self.json {
             serde_json::to_writer_pretty(std::io::stdout(), &manifest)?;
@@ -84,6 +89,7 @@ pub(crate) struct BuildOptions<'a> {
     pub(crate) existing: Existing,
     pub(crate) commands: Option<&'a Path>,
     pub(crate) disk_sum: DiskSum,
+    pub(crate) netboot: bool,
 }
 
 /// Builds a recipe from its lock, making the lock first if there is none.
@@ -116,11 +122,11 @@ pub(super) fn build_locked(
     recipe: &Recipe,
     lock: &Lock,
     out: &Path,
-    BuildOptions { existing, commands, disk_sum }: BuildOptions<'_>,
+    BuildOptions { existing, commands, disk_sum, netboot }: BuildOptions<'_>,
     sources: &Sources,
     progress: &Reporter,
 ) -> Result<Manifest> {
-    let names = Names::new(&recipe.image);
+    let names = Names::new(&recipe.image, netboot);
     let request = BuildRequest {
         recipe,
         lock,
@@ -130,6 +136,7 @@ pub(super) fn build_locked(
         existing,
         commands,
         disk_sum,
+        netboot,
         jobs: sources.jobs,
     };
     request.check()?;

@@ -102,11 +102,15 @@ impl Run {
             let architecture = self.sources.arch.unwrap_or(named);
             return Ok((path.to_owned(), architecture));
         }
-        let options =
-            BuildOptions { existing: Existing::Replace, commands: None, disk_sum: DiskSum::Take };
+        let options = BuildOptions {
+            existing: Existing::Replace,
+            commands: None,
+            disk_sum: DiskSum::Take,
+            netboot: true,
+        };
         build_recipe(&self.target, &self.out, options, &self.sources)?;
         let recipe = Recipe::load_for(&self.target, self.sources.arch, &DiskReader)?;
-        let name = Names::new(&recipe.image).raw();
+        let name = Names::new(&recipe.image, true).raw();
         Ok((self.out.join(name), recipe.image.architecture))
     }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use flagstone_artifact::Manifest;
-use flagstone_build::{DiskSum, Existing, WorkCache};
+use flagstone_build::{DiskSum, Existing, Names, WorkCache};
 use flagstone_compare::{Proof, find_manifest, other_inputs, read_manifest};
 use flagstone_recipe::{DiskReader, Lock, Recipe, lock_path, shipped};
 
@@ -125,7 +125,9 @@ impl VerifyRebuild {
         let commands = self.allow_run.then_some(Path::new(THIS));
         let unsummed = manifest.artifacts.values().any(|artifact| artifact.sha256.is_none());
         let disk_sum = if unsummed { DiskSum::Skip } else { DiskSum::Take };
-        let options = BuildOptions { existing: Existing::Refuse, commands, disk_sum };
+        let netboot =
+            manifest.artifacts.contains_key(&Names::new(&recipe.image, true).pxe_initrd());
+        let options = BuildOptions { existing: Existing::Refuse, commands, disk_sum, netboot };
         let rebuilt = build_locked(recipe, lock, out, options, &sources, &progress)?;
         report::say("comparing with what was built before");
         Ok(Proof::of(path, manifest, out, &rebuilt)?)
