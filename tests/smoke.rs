@@ -33,8 +33,8 @@ fn manifest(out: &Path) -> serde_json::Value {
     serde_json::from_slice(&text).unwrap()
 }
 
-/// What must hold inside any healthy image.
-fn assert_healthy(boot: &guest::Boot, manifest: &serde_json::Value) {
+/// What must hold inside any healthy image, wherever it was booted from.
+fn assert_sound(boot: &guest::Boot, manifest: &serde_json::Value) {
     boot.assert_calm();
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
     assert_eq!(of("end"), "yes", "the guest did not report to the end; see console.log");
@@ -48,12 +48,37 @@ fn assert_healthy(boot: &guest::Boot, manifest: &serde_json::Value) {
     assert_eq!(of("usr_verity"), "verity V");
     assert_eq!(of("usr_written"), "no");
     assert_eq!(of("root_hash"), manifest["root_hash"].as_str().unwrap());
+    assert_eq!(of("etc_type"), "overlay");
+    assert_eq!(of("machine_id").len(), 32);
+}
+
+/// What must hold inside any healthy image on a disk.
+fn assert_healthy(boot: &guest::Boot, manifest: &serde_json::Value) {
+    assert_sound(boot, manifest);
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
+    let (id, version) = (manifest["id"].as_str().unwrap(), manifest["version"].as_str().unwrap());
     assert_eq!(of("root_type"), "ext4");
     assert!(of("root_bytes").parse::<u64>().unwrap() > 4 << 30, "ROOT has {}", of("root_bytes"));
-    assert_eq!(of("etc_type"), "overlay");
     // The loader's counter is gone from the name: the boot was found good.
     assert_eq!(of("entries"), format!("{id}_{version}.efi"));
-    assert_eq!(of("machine_id").len(), 32);
+}
+
+/// What Ignition was told to do, and under which name.
+fn assert_provisioned(boot: &guest::Boot, name: &str) {
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
+    assert_eq!(of("hostname"), name);
+    assert_eq!(of("provisioned"), name);
+    assert_eq!(of("unit"), "ran");
+    let core = of("core");
+    assert!(core.starts_with("1000 ssh-ed25519 ") && core.ends_with(name), "{core}");
+}
+
+/// Writes a configuration for Ignition that gives a machine its name, a key, a file and a unit.
+fn ignition(dir: &Path, name: &str) -> String {
+    let text = include_str!("guest/node.ign").replace("NAME", name);
+    let path = dir.join(format!("{name}.ign"));
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
 }
 
 #[test]
@@ -64,8 +89,10 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
     let manifest = manifest(&dir.join("out"));
     let before = fs::metadata(&image).unwrap().modified().unwrap();
 
-    let first = guest::boot(&image, &dir.join("state"), LIMIT);
+    let (state, ours, other) = (dir.join("state"), ignition(&dir, "ours"), ignition(&dir, "other"));
+    let first = guest::boot_with(&image, &state, LIMIT, &["--ignition", &ours]);
     assert_healthy(&first, &manifest);
+    assert_provisioned(&first, "ours");
     assert_eq!(first.report["earlier_boots"], "0");
     let listening: BTreeSet<&str> = first.report["listening"]
         .split_whitespace()
@@ -73,8 +100,10 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
         .collect();
     assert_eq!(listening, BTreeSet::from(LISTENING));
 
-    let second = guest::boot(&image, &dir.join("state"), LIMIT);
+    // A machine is provisioned once.
+    let second = guest::boot_with(&image, &state, LIMIT, &["--ignition", &other]);
     assert_healthy(&second, &manifest);
+    assert_provisioned(&second, "ours");
     assert_eq!(second.report["earlier_boots"], "1");
     for kept in ["machine_id", "host_key", "disk_guid"] {
         assert!(!first.report[kept].is_empty(), "{kept}");
@@ -142,7 +171,49 @@ fn a_flipped_bit_in_a_used_block_of_usr_is_never_healthy() {
 
     let boot = guest::boot(&image, &dir.join("state"), LIMIT);
     assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
-    assert!(!boot.console.contains("boot-complete.target"), "the boot was called complete");
+    assert!(
+        !boot.console.contains("Reached target boot-complete.target"),
+        "the boot was called complete"
+    );
+    assert!(boot.console.contains("is corrupted"), "dm-verity said nothing");
+    assert!(boot.console.contains("Kernel panic"), "the machine went on");
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn base_boots_from_memory_provisioned_and_verified() {
+    let dir = support::scratch("smoke-netboot");
+    let image = support::build("base", &dir);
+    let ours = ignition(&dir, "netbooted");
+    let arguments = ["--pxe", "--ignition", &ours, "--memory", "768"];
+    let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &arguments);
+    assert_sound(&boot, &manifest(&dir.join("out")));
+    assert_provisioned(&boot, "netbooted");
+    assert_eq!(boot.report["root_type"], "tmpfs");
+    assert!(!boot.console.contains("usrhash="), "the command line has a say in which /usr it is");
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn a_flipped_bit_in_an_initrd_with_usr_is_never_healthy() {
+    let dir = support::scratch("smoke-netboot-tamper");
+    let image = support::build_uncompressed("ci", &dir);
+    let usr = support::artifact(&dir.join("out"), ".usr.erofs");
+    let initrd = support::artifact(&dir.join("out"), ".pxe-initrd");
+    let mut start = vec![0; 4096];
+    File::open(&usr).unwrap().read_exact_at(&mut start, 0).unwrap();
+    let mut bytes = fs::read(&initrd).unwrap();
+    let usr_at = bytes.windows(start.len()).position(|window| window == start).unwrap();
+    let at = usr_at + usize::try_from(first_block_of(&usr, "/lib/systemd/systemd")).unwrap() + 100;
+    bytes[at] ^= 1;
+    fs::write(&initrd, bytes).unwrap();
+
+    let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &["--pxe"]);
+    assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
+    assert!(
+        !boot.console.contains("Reached target boot-complete.target"),
+        "the boot was called complete"
+    );
     assert!(boot.console.contains("is corrupted"), "dm-verity said nothing");
     assert!(boot.console.contains("Kernel panic"), "the machine went on");
 }

@@ -44,6 +44,11 @@ impl Boot {
 /// The state folder keeps disk and firmware variables for the next boot; the console's log stays
 /// in it.
 pub(crate) fn boot(image: &Path, state: &Path, limit: Duration) -> Boot {
+    boot_with(image, state, limit, &[])
+}
+
+/// Boots as [`boot`] does, with more arguments for `flagstone run`.
+pub(crate) fn boot_with(image: &Path, state: &Path, limit: Duration, arguments: &[&str]) -> Boot {
     fs::create_dir_all(state).unwrap();
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
@@ -52,8 +57,10 @@ pub(crate) fn boot(image: &Path, state: &Path, limit: Duration) -> Boot {
     let mut child = Command::new(FLAGSTONE)
         .arg("run")
         .arg(image)
-        .args(["--no-autologin", "--memory", "1500", "--state"])
+        .args(["--no-autologin", "--state"])
         .arg(state)
+        .args(if arguments.contains(&"--memory") { &[][..] } else { &["--memory", "1500"] })
+        .args(arguments)
         .args([
             "--credential",
             &credential("systemd.extra-unit.flagstone-smoke.service", "smoke.service"),

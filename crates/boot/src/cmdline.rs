@@ -113,13 +113,12 @@ impl KernelCommandLine {
     }
 
     /// Creates what every Flagstone system that boots from the network starts with: the initrd
-    /// carries /usr and its root hash, and the root is in memory unless `root=` follows. Nothing
-    /// counts boots here, so boot-complete.target is asked for.
+    /// carries /usr and its root hash, and the root is in memory unless `root=` follows.
     ///
     /// # Panics
     /// Never: the arguments are constants.
     pub fn for_netboot() -> Self {
-        let arguments = ["rw", "panic=5", "systemd.wants=boot-complete.target"];
+        let arguments = ["rw", "panic=5"];
         let parsed = arguments.iter().map(|argument| argument.parse());
         Self(parsed.collect::<Result<_, _>>().expect("constants"))
     }

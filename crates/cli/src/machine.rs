@@ -19,8 +19,7 @@ const KVM_PROBE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Machine<'a> {
     pub(crate) architecture: Architecture,
-    /// The disk image; read only.
-    pub(crate) image: &'a Path,
+    pub(crate) boots: Boots<'a>,
     /// Where the machine's own changes are kept: its disk and firmware variables.
     pub(crate) state: &'a Path,
     pub(crate) memory_mib: u32,
@@ -29,8 +28,27 @@ pub(crate) struct Machine<'a> {
     pub(crate) credentials: &'a [(String, Vec<u8>)],
     /// A port of this machine that leads to the guest's ssh.
     pub(crate) ssh_port: Option<u16>,
+    /// A configuration for Ignition.
+    pub(crate) ignition: Option<&'a Path>,
     /// More arguments for QEMU.
     pub(crate) extra: &'a [OsString],
+}
+
+/// What a machine boots from.
+#[derive(Debug)]
+pub(crate) enum Boots<'a> {
+    /// A disk image, read only, by firmware and loader.
+    Disk(&'a Path),
+    /// What came over a network, as its loader would start it; the machine has no disk.
+    Netboot(&'a Netboot),
+}
+
+/// Kernel, initrd and command line.
+#[derive(Debug)]
+pub(crate) struct Netboot {
+    pub(crate) kernel: PathBuf,
+    pub(crate) initrd: PathBuf,
+    pub(crate) cmdline: String,
 }
 
 /// Firmware code and the variables it starts with.
@@ -43,23 +61,23 @@ impl Machine<'_> {
     /// Boots, with the serial console on this terminal, until the machine powers off.
     pub(crate) fn run(&self) -> Result<ExitStatus> {
         let emulator = emulator(self.architecture)?;
-        let firmware = firmware(self.architecture)?;
-        let disk = self.prepare_disk()?;
-        let variables = self.state.join("firmware-variables.fd");
-        if !variables.exists() {
-            fs::copy(&firmware.variables, &variables)
-                .with_context(|| format!("failed to write {}", variables.display()))?;
-        }
         let mut command = Command::new(&emulator);
         command.args(["-nodefaults", "-nographic", "-serial", "mon:stdio", "-smp", "2"]);
         command.args(["-m", &self.memory_mib.to_string()]);
         self.add_processor(&emulator, &mut command);
-        command.arg("-drive").arg(drive("if=pflash,format=raw,readonly=on", &firmware.code));
-        command.arg("-drive").arg(drive("if=pflash,format=raw", &variables));
-        command.arg("-drive").arg(drive("if=virtio,format=qcow2,cache=unsafe", &disk));
+        match self.boots {
+            Boots::Disk(image) => self.add_disk(image, &mut command)?,
+            Boots::Netboot(Netboot { kernel, initrd, cmdline }) => {
+                command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd);
+                command.arg("-append").arg(cmdline);
+            }
+        }
         command.args(["-device", "virtio-rng-pci"]);
         let forward = self.ssh_port.map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-:22"));
         command.arg("-nic").arg(format!("user,model=virtio{}", forward.unwrap_or_default()));
+        if let Some(path) = self.ignition {
+            command.arg("-fw_cfg").arg(drive_path("name=opt/com.coreos/config,file=", path));
+        }
         for (name, value) in self.credentials {
             let path = self.credential_file(name, value)?;
             command.arg("-smbios").arg(drive_path("type=11,path=", &path));
@@ -68,14 +86,28 @@ impl Machine<'_> {
         command.status().with_context(|| format!("failed to start {}", emulator.display()))
     }
 
+    fn add_disk(&self, image: &Path, command: &mut Command) -> Result<()> {
+        let firmware = firmware(self.architecture)?;
+        let disk = self.prepare_disk(image)?;
+        let variables = self.state.join("firmware-variables.fd");
+        if !variables.exists() {
+            fs::copy(&firmware.variables, &variables)
+                .with_context(|| format!("failed to write {}", variables.display()))?;
+        }
+        command.arg("-drive").arg(drive("if=pflash,format=raw,readonly=on", &firmware.code));
+        command.arg("-drive").arg(drive("if=pflash,format=raw", &variables));
+        command.arg("-drive").arg(drive("if=virtio,format=qcow2,cache=unsafe", &disk));
+        Ok(())
+    }
+
     /// Makes a disk on top of the image, larger, so that ROOT has something to grow into.
-    fn prepare_disk(&self) -> Result<PathBuf> {
+    fn prepare_disk(&self, image: &Path) -> Result<PathBuf> {
         let disk = self.state.join("disk.qcow2");
         if disk.exists() {
             return Ok(disk);
         }
-        let image = self.image.canonicalize();
-        let image = image.with_context(|| format!("failed to find {}", self.image.display()))?;
+        let found = image.canonicalize();
+        let image = found.with_context(|| format!("failed to find {}", image.display()))?;
         let qemu_img = find_program("qemu-img").ok_or_else(|| missing("qemu-img"))?;
         let output = Command::new(qemu_img)
             .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])

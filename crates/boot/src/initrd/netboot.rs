@@ -7,7 +7,7 @@ use super::InitrdError;
 const UNITS: &str = "usr/lib/systemd/system";
 
 /// Files of an initrd that carries /usr: path below the root, permissions, text.
-const FILES: [(&str, u16, &str); 6] = [
+const FILES: [(&str, u16, &str); 7] = [
     (
         "usr/lib/systemd/system/flagstone-usr.service",
         0o644,
@@ -27,6 +27,11 @@ const FILES: [(&str, u16, &str); 6] = [
         "usr/lib/systemd/system/flagstone-disk.service",
         0o644,
         include_str!("../../assets/netboot/flagstone-disk.service"),
+    ),
+    (
+        "usr/lib/flagstone/netboot-system/flagstone-boot-complete.service",
+        0o644,
+        include_str!("../../assets/netboot/flagstone-boot-complete.service"),
     ),
     (
         "usr/lib/flagstone/initrd-root-disk",
@@ -71,6 +76,10 @@ pub fn netboot_part(
         let link = Inode::symlink(mtime, format!("../{unit}"));
         put(&format!("{UNITS}/{target}.requires/{unit}"), link)?;
     }
+    // For the system after the initrd: it keeps /run.
+    let wants = "usr/lib/flagstone/netboot-system/basic.target.wants";
+    let unit = "flagstone-boot-complete.service";
+    put(&format!("{wants}/{unit}"), Inode::symlink(mtime, format!("../{unit}")))?;
     let image = Metadata { mode: 0o400, ..directory };
     put("usr.img", Inode::file(image, usr))?;
     put("usr.verity", Inode::file(image, hash_tree))?;

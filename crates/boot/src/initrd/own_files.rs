@@ -101,7 +101,9 @@ pub(super) const IGNITION_FILES: [OwnFile; 7] = [
 ];
 
 /// What pulls its stages in.
-pub(super) const IGNITION_LINKS: [(&str, &str); 11] = [
+pub(super) const IGNITION_LINKS: [(&str, &str); 12] = [
+    // What is written at boot lies in /run: /usr is read-only to services, in the initrd too.
+    ("usr/lib/ignition/user.ign", "../../../run/flagstone/user.ign"),
     ("etc/resolv.conf", "../run/systemd/resolve/resolv.conf"),
     (
         "usr/lib/systemd/system/initrd.target.requires/ignition-complete.target",

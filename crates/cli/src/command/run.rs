@@ -11,7 +11,7 @@ use flagstone_recipe::{DiskReader, Recipe};
 
 use super::build::{BuildOptions, build_recipe};
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
-use crate::machine::Machine;
+use crate::machine::{Boots, Machine, Netboot};
 use crate::report::{self, Hinted};
 
 /// Arguments of `flagstone run`.
@@ -50,6 +50,18 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PORT")]
     ssh_port: Option<u16>,
 
+    /// Boot what boots from the network, from memory: kernel and initrd beside the disk image
+    #[arg(long)]
+    pxe: bool,
+
+    /// Add to the kernel's command line; with --pxe only
+    #[arg(long, value_name = "ARGUMENTS", requires = "pxe", allow_hyphen_values = true)]
+    append: Option<String>,
+
+    /// Give Ignition this configuration at the first boot
+    #[arg(long, value_name = "FILE")]
+    ignition: Option<PathBuf>,
+
     #[command(flatten)]
     sources: SourceArguments,
 
@@ -69,15 +81,21 @@ impl Run {
             temporary = tempfile::Builder::new().prefix("flagstone-").tempdir()?;
             temporary.path()
         };
+        if let Some(path) = self.ignition.as_ref().filter(|path| !path.is_file()) {
+            let hint = "name a configuration for Ignition that is there, with --ignition";
+            return Err(Hinted::new(format!("there is no {}", path.display()), hint).into());
+        }
+        let netboot = self.pxe.then(|| self.netboot(&image)).transpose()?;
         report::say(&format!("booting {}; Ctrl-A X ends the machine", image.display()));
         let machine = Machine {
             architecture,
-            image: &image,
+            boots: netboot.as_ref().map_or(Boots::Disk(&image), Boots::Netboot),
             state,
             memory_mib: self.memory,
             disk_size: &self.disk_size,
             credentials: &self.credentials()?,
             ssh_port: self.ssh_port,
+            ignition: self.ignition.as_deref(),
             extra: &self.extra,
         };
         let status = machine.run()?;
@@ -112,6 +130,31 @@ impl Run {
         let recipe = Recipe::load_for(&self.target, self.sources.arch, &DiskReader)?;
         let name = Names::new(&recipe.image, true).raw();
         Ok((self.out.join(name), recipe.image.architecture))
+    }
+
+    /// Finds kernel, initrd and script beside a disk image.
+    fn netboot(&self, image: &Path) -> Result<Netboot> {
+        let beside = |ending: &str| -> Result<PathBuf> {
+            let path = image.with_extension(ending);
+            if !path.is_file() {
+                let hint = "build without --no-pxe";
+                return Err(Hinted::new(format!("there is no {}", path.display()), hint).into());
+            }
+            Ok(path)
+        };
+        let script = beside("pxe.ipxe")?;
+        let text = fs::read_to_string(&script)
+            .with_context(|| format!("failed to read {}", script.display()))?;
+        // The line names the kernel, the initrd, and what the kernel is told.
+        let kernel = text.lines().find_map(|line| line.strip_prefix("kernel "));
+        let words = kernel.into_iter().flat_map(str::split_whitespace).skip(2);
+        let own = words.filter(|word| !word.starts_with("${"));
+        let cmdline: Vec<&str> = own.chain(self.append.as_deref()).collect();
+        Ok(Netboot {
+            kernel: beside("pxe-vmlinuz")?,
+            initrd: beside("pxe-initrd")?,
+            cmdline: cmdline.join(" "),
+        })
     }
 
     fn credentials(&self) -> Result<Vec<(String, Vec<u8>)>> {
