@@ -9,7 +9,7 @@ use flagstone_recipe::ByteSize;
 
 use crate::command::{
     build::Build, cache::Cache, diff::Diff, inside::Inside, lock::Lock, run::Run, scripts::Scripts,
-    verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
+    serve::Serve, verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     WhyNot(WhyNot),
     /// Boot a recipe's image, or any disk image, in QEMU, without changing it
     Run(Run),
+    /// Serve files, boot scripts and Ignition documents to machines that boot from the network
+    Serve(Serve),
     /// Show what maintainer scripts would do, and what becomes of it
     Scripts(Scripts),
     /// Show, check or shrink what is kept for further builds

@@ -8,6 +8,7 @@ pub(crate) mod lock;
 pub(crate) mod locking;
 pub(crate) mod run;
 pub(crate) mod scripts;
+pub(crate) mod serve;
 pub(crate) mod verify_rebuild;
 pub(crate) mod why;
 pub(crate) mod why_not;

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         arguments::Command::Lock(command) => command.run(),
         arguments::Command::Run(command) => command.run(),
         arguments::Command::Scripts(command) => command.run(),
+        arguments::Command::Serve(command) => command.run(),
         arguments::Command::VerifyRebuild(command) => command.run(),
         arguments::Command::Why(command) => command.run(),
         arguments::Command::WhyNot(command) => command.run(),

@@ -1,0 +1,123 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as PlainSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::time::sleep;
+
+use super::answer::{ProxyAnswer, ProxySettings};
+use super::packet::DhcpPacket;
+use super::programs;
+use crate::ServeError;
+use crate::config::{Config, DhcpConfig};
+use crate::folder::Folders;
+use crate::http::Shared;
+use crate::log::Event;
+
+/// Longer packets do not fit a network that machines boot from.
+const MAX_PACKET: usize = 4096;
+/// How long receiving rests after an error.
+const REST: Duration = Duration::from_millis(100);
+/// An address of the outside world (RFC 5737) that nothing is ever sent to: it tells which of this
+/// machine's addresses would be used.
+const OUTSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+
+/// Tells machines that boot what to boot, beside the server that gives them their address.
+pub(crate) struct ProxyServer {
+    listen: UdpSocket,
+    boot: UdpSocket,
+    settings: ProxySettings,
+    shared: Arc<Shared>,
+}
+
+/// Finds out what machines are told.
+pub(crate) fn settings(
+    config: &Config,
+    dhcp: &DhcpConfig,
+    http: SocketAddr,
+    folders: &Folders,
+) -> Result<ProxySettings, ServeError> {
+    let listened = match http.ip() {
+        IpAddr::V4(address) if !address.is_unspecified() => Some(address),
+        _ => None,
+    };
+    let address = dhcp.address.or(listened).or_else(own_address).ok_or(ServeError::NoAddress)?;
+    let base = config.url.as_ref().map_or_else(
+        || {
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{address}:{}", http.port())
+        },
+        ToString::to_string,
+    );
+    let mut settings =
+        ProxySettings { address, base, bios: None, efi_x86_64: None, efi_arm64: None };
+    programs::find(folders, &mut settings);
+    Ok(settings)
+}
+
+/// Returns the address that this machine reaches others from.
+fn own_address() -> Option<Ipv4Addr> {
+    let socket = PlainSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(OUTSIDE).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(address) if !address.is_unspecified() => Some(address),
+        _ => None,
+    }
+}
+
+impl ProxyServer {
+    pub(crate) fn new(
+        listen: UdpSocket,
+        boot: UdpSocket,
+        settings: ProxySettings,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { listen, boot, settings, shared }
+    }
+
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        let usual = DhcpConfig::default();
+        let address = |socket: &UdpSocket, usual| socket.local_addr().unwrap_or(usual);
+        (address(&self.listen, usual.listen), address(&self.boot, usual.boot))
+    }
+
+    /// Answers for as long as the process lives.
+    pub(crate) async fn run(self) {
+        for socket in [&self.listen, &self.boot] {
+            if let Err(error) = socket.set_broadcast(true) {
+                self.shared.log.error(format!("answers by broadcast are not possible: {error}"));
+            }
+        }
+        self.shared.log.note(format!(
+            "proxy DHCP sends machines to {} and {}",
+            self.settings.address, self.settings.base
+        ));
+        tokio::join!(self.answer_all(&self.listen, false), self.answer_all(&self.boot, true));
+    }
+
+    async fn answer_all(&self, socket: &UdpSocket, is_boot_port: bool) {
+        let mut buffer = [0; MAX_PACKET];
+        loop {
+            match socket.recv_from(&mut buffer).await {
+                Ok((len, from)) => self.answer(socket, &buffer[..len], from, is_boot_port).await,
+                Err(_) => sleep(REST).await,
+            }
+        }
+    }
+
+    async fn answer(&self, socket: &UdpSocket, bytes: &[u8], from: SocketAddr, is_boot_port: bool) {
+        let metrics = &self.shared.metrics;
+        let Ok(packet) = DhcpPacket::parse(bytes) else { return metrics.dhcp_malformed.add(1) };
+        let SocketAddr::V4(from) = from else { return metrics.dhcp_ignored.add(1) };
+        let answer = ProxyAnswer::to(&packet, from, is_boot_port, &self.settings);
+        let Some(answer) = answer else { return metrics.dhcp_ignored.add(1) };
+        let sent = socket.send_to(&answer.packet.to_bytes(), answer.to).await;
+        metrics.dhcp_answers.add(1);
+        let event = Event::new("dhcp")
+            .with("client", packet.client_text())
+            .with("boot", answer.boot)
+            .with("to", answer.to.to_string())
+            .maybe("error", sent.err().map(|error| error.to_string()));
+        self.shared.log.write(event);
+    }
+}
