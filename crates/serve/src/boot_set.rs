@@ -14,17 +14,22 @@ pub(crate) struct BootSet {
 }
 
 impl BootSet {
-    /// Returns the architecture at the end of the stem, as iPXE calls it, where groups need it.
+    /// Returns the architecture, as iPXE calls it.
     pub(crate) fn architecture(&self) -> Option<&'static str> {
-        match self.stem.rsplit('_').next() {
-            Some("x86-64") => Some("x86_64"),
-            Some("arm64") => Some("arm64"),
-            _ => None,
-        }
+        architecture(&self.stem)
     }
 
     fn is_bootable(&self) -> bool {
         self.uki.is_some() || (self.kernel.is_some() && self.initrd.is_some())
+    }
+}
+
+/// Returns the architecture at the end of a stem, as iPXE calls it.
+pub(crate) fn architecture(stem: &str) -> Option<&'static str> {
+    match stem.rsplit('_').next() {
+        Some("x86-64") => Some("x86_64"),
+        Some("arm64") => Some("arm64"),
+        _ => None,
     }
 }
 

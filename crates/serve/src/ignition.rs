@@ -28,7 +28,10 @@ impl Ignition {
         let json: serde_json::Value = serde_json::from_str(&filled).map_err(|error| {
             let place = Some((error.line(), error.column()));
             let hint = "variables stand inside strings, in quotes: \"{{name}}\"";
-            mistake(format!("not JSON: {error}"), place, hint)
+            // The place is in the text, too.
+            let text = error.to_string();
+            let why = text.split(" at line ").next().unwrap_or_default();
+            mistake(format!("not JSON: {why}"), place, hint)
         })?;
         let version = json.get("ignition").and_then(|about| about.get("version"));
         if version.is_none_or(|version| !version.is_string()) {

@@ -60,8 +60,8 @@ mod tls;
 mod wire;
 
 pub use config::{Config, DhcpConfig, Limits, LogFormat, TlsFiles};
-pub use dhcp::{DhcpPacket, ProxyAnswer, ProxySettings};
+pub use dhcp::{DhcpPacket, DhcpParseError, ProxyAnswer, ProxySettings};
 pub use diagnostic::{Mistake, Mistakes};
 pub use error::ServeError;
 pub use server::{Addresses, Server};
-pub use tftp::TftpPacket;
+pub use tftp::{TftpErrorCode, TftpPacket, TftpParseError};

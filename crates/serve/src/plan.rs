@@ -96,7 +96,7 @@ fn found(config: &Config, notes: &mut Vec<String>) -> (Vec<ProfileSpec>, Vec<Gro
         profiles.push(profile_of(place, set));
         let mut selectors = Labels::default();
         // Firmware of the other kind has several names for itself, so it is the one left over.
-        if let (Ok(name), true) = ("arch".parse(), arm(set) && sets.len() > 1) {
+        if let (Ok(name), true) = ("arch".parse(), arm(set)) {
             let _ = selectors.insert(name, "arm64");
         }
         groups.push(Group {

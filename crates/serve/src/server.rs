@@ -212,7 +212,7 @@ impl Sockets {
             None => None,
             Some(at) => {
                 let http = http.local_addr().unwrap_or(config.listen);
-                let settings = dhcp::settings(config, at, http, &shared.folders)?;
+                let settings = dhcp::settings(config, at, http, shared)?;
                 let listen = bound("DHCP", at.listen, UdpSocket::bind(at.listen)).await?;
                 let boot = bound("DHCP", at.boot, UdpSocket::bind(at.boot)).await?;
                 Some(ProxyServer::new(listen, boot, settings, Arc::clone(shared)))

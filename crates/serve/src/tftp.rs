@@ -2,5 +2,5 @@ mod packet;
 mod server;
 mod transfer;
 
-pub use packet::TftpPacket;
+pub use packet::{TftpErrorCode, TftpPacket, TftpParseError};
 pub(crate) use server::TftpServer;

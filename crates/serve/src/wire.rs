@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use rustix::fs::Advice;
+use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -199,6 +200,20 @@ fn is_stand_in(slice: &[u8]) -> bool {
     STAND_IN.as_ptr_range().contains(&slice.as_ptr())
 }
 
+/// Writes the head of an answer so that it shares its packet with the file's first bytes.
+fn poll_head(socket: &TcpStream, head: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        let sent =
+            socket.try_io(Interest::WRITABLE, || Ok(rustix::net::send(socket, head, flags)?));
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return Poll::Ready(other),
+        }
+    }
+}
+
 /// Has the kernel send the next bytes of the file, `most` at most.
 fn poll_send(
     socket: &TcpStream,
@@ -283,6 +298,9 @@ impl AsyncWrite for Wire {
             (_, None) => return Poll::Ready(Ok(0)),
             (Stream::Plain(stream), Some(span)) if memory == 0 => {
                 poll_send(stream, &outlet, span.len(), cx)
+            }
+            (Stream::Plain(stream), Some(head)) if memory == 1 && slices.len() > 1 => {
+                poll_head(stream, head, cx)
             }
             (Stream::Plain(stream), _) => {
                 Pin::new(stream).poll_write_vectored(cx, &slices[..memory])

@@ -29,6 +29,10 @@ pub struct ProxySettings {
     pub efi_x86_64: Option<String>,
     /// What starts UEFI on arm64.
     pub efi_arm64: Option<String>,
+    /// What UEFI on x86-64 starts by HTTP if there is no other program.
+    pub uki_x86_64: Option<String>,
+    /// What UEFI on arm64 starts by HTTP if there is no other program.
+    pub uki_arm64: Option<String>,
 }
 
 /// An answer and where it goes.
@@ -88,13 +92,18 @@ fn boot_file(
     }
     // The processor architectures of RFC 4578 as IANA has corrected and continued them.
     let program = match (architecture(packet, class)?, is_http) {
-        (0, false) => &settings.bios,
-        (7 | 9, false) | (16, true) => &settings.efi_x86_64,
-        (11, false) | (19, true) => &settings.efi_arm64,
-        _ => return None,
-    };
-    let program = program.as_ref()?;
-    Some(if is_http { format!("{base}/files/{program}") } else { program.clone() })
+        (0, false) => settings.bios.as_ref(),
+        (7 | 9, false) => settings.efi_x86_64.as_ref(),
+        (11, false) => settings.efi_arm64.as_ref(),
+        (16, true) => settings.efi_x86_64.as_ref().or(settings.uki_x86_64.as_ref()),
+        (19, true) => settings.efi_arm64.as_ref().or(settings.uki_arm64.as_ref()),
+        _ => None,
+    }?;
+    Some(if is_http {
+        format!("{base}/files/{}", crate::percent::encode(program, "/:@,+="))
+    } else {
+        program.clone()
+    })
 }
 
 /// iPXE names itself as user class, with or without the length that RFC 3004 wants before it.
@@ -164,6 +173,8 @@ mod tests {
             bios: Some("undionly.kpxe".to_owned()),
             efi_x86_64: Some("ipxe.efi".to_owned()),
             efi_arm64: None,
+            uki_x86_64: Some("unused.efi".to_owned()),
+            uki_arm64: Some("a b.efi".to_owned()),
         }
     }
 
@@ -199,7 +210,7 @@ mod tests {
             (pxe, 6, None, None),
             (pxe, 16, None, None),
             (http, 16, None, Some("http://192.0.2.1:8080/files/ipxe.efi")),
-            (http, 19, None, None),
+            (http, 19, None, Some("http://192.0.2.1:8080/files/a%20b.efi")),
             (http, 7, None, None),
             (pxe, 0, Some((options::USER_CLASS, &b"iPXE"[..])), script),
             (pxe, 7, Some((options::USER_CLASS, b"\x04iPXE")), script),

@@ -1,5 +1,11 @@
+use std::net::Ipv4Addr;
+
 use super::answer::ProxySettings;
+use crate::boot_set;
 use crate::folder::Folders;
+use crate::http::Shared;
+use crate::label::Labels;
+use crate::plan::Plan;
 
 /// What starts a machine, for each kind of firmware: names in Debian's package `ipxe` first.
 const BIOS: [&str; 2] = ["undionly.kpxe", "ipxe.pxe"];
@@ -8,13 +14,30 @@ const EFI_ARM64: [&str; 4] =
     ["ipxe-arm64.efi", "snponly-arm64.efi", "arm64-efi/ipxe.efi", "arm64-efi/snponly.efi"];
 
 /// Finds the programs that are there.
-pub(crate) fn find(folders: &Folders, settings: &mut ProxySettings) {
+pub(crate) fn find(shared: &Shared, address: Ipv4Addr, base: String) -> ProxySettings {
     let first = |names: &[&str]| {
-        names.iter().find(|name| has(folders, name)).map(|name| (*name).to_owned())
+        let found = names.iter().find(|name| has(&shared.folders, name));
+        found.map(|name| (*name).to_owned())
     };
-    settings.bios = first(&BIOS);
-    settings.efi_x86_64 = first(&EFI_X86_64);
-    settings.efi_arm64 = first(&EFI_ARM64);
+    ProxySettings {
+        address,
+        base,
+        bios: first(&BIOS),
+        efi_x86_64: first(&EFI_X86_64),
+        efi_arm64: first(&EFI_ARM64),
+        uki_x86_64: uki(&shared.plan, "x86_64"),
+        uki_arm64: uki(&shared.plan, "arm64"),
+    }
+}
+
+/// Returns the UKI of a machine of which nothing but the architecture is known.
+fn uki(plan: &Plan, architecture: &str) -> Option<String> {
+    let labels = Labels::from_query(&format!("arch={architecture}")).ok()?;
+    let (_, profile) = plan.find(&labels).ok()?;
+    let uki = profile.uki.as_ref()?;
+    let stem = uki.name().strip_suffix(".pxe.efi").unwrap_or_default();
+    let fits = boot_set::architecture(stem).is_none_or(|of_uki| of_uki == architecture);
+    fits.then(|| uki.as_str().to_owned())
 }
 
 /// Says which are not there.

@@ -10,7 +10,6 @@ use super::packet::DhcpPacket;
 use super::programs;
 use crate::ServeError;
 use crate::config::{Config, DhcpConfig};
-use crate::folder::Folders;
 use crate::http::Shared;
 use crate::log::Event;
 
@@ -35,7 +34,7 @@ pub(crate) fn settings(
     config: &Config,
     dhcp: &DhcpConfig,
     http: SocketAddr,
-    folders: &Folders,
+    shared: &Shared,
 ) -> Result<ProxySettings, ServeError> {
     let listened = match http.ip() {
         IpAddr::V4(address) if !address.is_unspecified() => Some(address),
@@ -49,10 +48,7 @@ pub(crate) fn settings(
         },
         ToString::to_string,
     );
-    let mut settings =
-        ProxySettings { address, base, bios: None, efi_x86_64: None, efi_arm64: None };
-    programs::find(folders, &mut settings);
-    Ok(settings)
+    Ok(programs::find(shared, address, base))
 }
 
 /// Returns the address that this machine reaches others from.
