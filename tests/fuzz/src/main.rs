@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -24,6 +25,7 @@ use flagstone_rootfs::{
     finish, merge, split_archive,
 };
 use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
+use flagstone_serve::{DhcpPacket, ProxyAnswer, ProxySettings, TftpPacket};
 use flagstone_store::Pack;
 use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
 
@@ -35,6 +37,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("deb", deb),
     ("dependencies", dependencies),
     ("desktop", desktop),
+    ("dhcp", dhcp),
     ("elf", elf),
     ("erofs", erofs),
     ("fat", fat),
@@ -51,6 +54,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("script", script),
     ("tar", tar),
     ("system", system),
+    ("tftp", tftp),
 ];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| target()(data));
@@ -336,6 +340,37 @@ fn tar(data: &[u8]) {
         Some(ArchiveData::Split { headers, contents: kept.all })
     });
     assert_eq!(whole, split, "a split archive is what the whole one is");
+}
+
+fn dhcp(data: &[u8]) {
+    let Ok(packet) = DhcpPacket::parse(data) else { return };
+    let again = DhcpPacket::parse(&packet.to_bytes());
+    // What lay in other fields comes back as options, and the mark that it did stays.
+    if !packet.options.contains_key(&52) {
+        assert!(again.is_ok_and(|again| again.options == packet.options));
+    }
+    let settings = ProxySettings {
+        address: Ipv4Addr::LOCALHOST,
+        base: "http://127.0.0.1".to_owned(),
+        bios: Some("a".to_owned()),
+        efi_x86_64: Some("b".to_owned()),
+        efi_arm64: None,
+        uki_x86_64: None,
+        uki_arm64: Some("c".to_owned()),
+    };
+    for is_boot_port in [false, true] {
+        let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
+        if let Some(answer) = ProxyAnswer::to(&packet, from, is_boot_port, &settings) {
+            let read = DhcpPacket::parse(&answer.packet.to_bytes());
+            assert_eq!(read.as_ref(), Ok(&answer.packet));
+        }
+    }
+}
+
+fn tftp(data: &[u8]) {
+    if let Ok(packet) = TftpPacket::parse(data) {
+        assert_eq!(TftpPacket::parse(&packet.to_bytes()).as_ref(), Ok(&packet));
+    }
 }
 
 fn pack(data: &[u8]) {
