@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +21,21 @@ use crate::wire::{Stream, Wire};
 const REST: Duration = Duration::from_millis(100);
 /// More header lines are no request of a machine that boots.
 const MAX_HEADERS: usize = 64;
+
+/// How many connections wait for being accepted: a rack that gets its power back comes at once.
+const BACKLOG: u32 = 4096;
+
+/// Opens the socket.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart does not wait for the connections of the one before to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Listens for HTTP until the server stops.
 pub(crate) struct Listener {
@@ -36,9 +52,8 @@ impl Listener {
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let this = Arc::new(self);
         loop {
-            let Ok(permit) = Arc::clone(&this.connections).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                accepted = this.socket.accept() => accepted,
+            let (accepted, permit) = tokio::select! {
+                next = this.next() => next,
                 _ = stop.changed() => return,
             };
             match accepted {
@@ -54,12 +69,19 @@ impl Listener {
         }
     }
 
+    /// Waits until there may be another connection, and for it.
+    async fn next(&self) -> (io::Result<(TcpStream, SocketAddr)>, Option<OwnedSemaphorePermit>) {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
+        (self.socket.accept().await, permit)
+    }
+
     async fn serve(
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
         stop: watch::Receiver<bool>,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) {
         let metrics = &self.shared.metrics;
         metrics.connections.add(1);

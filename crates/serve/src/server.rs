@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::checks::Checks;
-use crate::connection::Listener;
+use crate::connection::{Listener, listen};
 use crate::dhcp::ProxyServer;
 use crate::folder::Folders;
 use crate::http::Shared;
@@ -200,7 +200,7 @@ struct Sockets {
 
 impl Sockets {
     async fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ServeError> {
-        let http = bound("HTTP", config.listen, TcpListener::bind(config.listen)).await?;
+        let http = bound("HTTP", config.listen, async { listen(config.listen) }).await?;
         let tftp = match config.tftp {
             None => None,
             Some(address) => {

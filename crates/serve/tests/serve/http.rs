@@ -170,6 +170,8 @@ fn clients_that_are_slow_or_rude_do_not_stop_others() {
     // Sends half a head, and nothing more.
     let mut half = TcpStream::connect(server.addresses.http).unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nHost:").unwrap();
+    // Says nothing at all.
+    let mut idle = TcpStream::connect(server.addresses.http).unwrap();
     // Sends one byte of a head at a time.
     let mut drip = TcpStream::connect(server.addresses.http).unwrap();
     let dripping = std::thread::spawn(move || {
@@ -186,9 +188,10 @@ fn clients_that_are_slow_or_rude_do_not_stop_others() {
     assert_eq!(server.get_with("/healthz", &long).status, 431);
     let many = "A: b\r\n".repeat(100) + "C: d";
     assert_eq!(server.get_with("/healthz", &many).status, 431);
-    half.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut answer = Vec::new();
-    half.read_to_end(&mut answer).unwrap();
+    for silent in [&mut half, &mut idle] {
+        silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        silent.read_to_end(&mut Vec::new()).unwrap();
+    }
     assert!(dripping.join().unwrap(), "a head may take forever");
     let line = server.log.wait_for(&["path=/files/a", "aborted=true"]);
     assert!(line.contains("status=200"), "{line}");
@@ -231,6 +234,27 @@ fn a_transfer_may_end_when_the_server_stops() {
     server.ended();
     assert!(TcpStream::connect(server.addresses.http).is_err());
     drop(idle);
+}
+
+#[test]
+fn a_server_with_all_its_connections_taken_still_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), pattern(64 << 20)).unwrap();
+    let text = "[limits]\nconnections = 2\ngrace-seconds = 0\n";
+    let mut server = start(&config(dir.path(), text));
+    let deaf: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.addresses.http).unwrap();
+            stream.write_all(b"GET /files/a HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    for mut stream in &deaf[..2] {
+        stream.read_exact(&mut [0; 1000]).unwrap();
+    }
+    server.stop().now();
+    server.ended();
+    server.log.wait_for(&["transfers were cut off"]);
 }
 
 #[test]
