@@ -6,6 +6,9 @@ use crate::served_path::ServedPath;
 /// The name of the variable that a build's boot script has its URLs below.
 const BASE_VARIABLE: &str = "flagstone-base";
 
+/// The word where such a script takes further arguments; a profile's stand in its place.
+const MORE_ARGUMENTS: &str = "${flagstone-args}";
+
 /// What a build's boot script (`.pxe.ipxe`) says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct BootScript {
@@ -13,7 +16,8 @@ pub(crate) struct BootScript {
     pub(crate) kernel: String,
     /// The files that `initrd` names.
     pub(crate) initrd: Vec<String>,
-    /// The arguments of `kernel` but for `initrd=`, which follows from the files.
+    /// The arguments of `kernel` but for `initrd=`, which follows from the files, and the place for
+    /// more.
     pub(crate) cmdline: Vec<String>,
 }
 
@@ -31,8 +35,9 @@ impl BootScript {
                     let mut words = words.skip_while(|word| word.starts_with("--"));
                     let file = words.next().ok_or("`kernel` names no file")?;
                     script.kernel = file_of(file);
-                    let own = words.filter(|word| !word.starts_with("initrd=")).map(str::to_owned);
-                    script.cmdline = own.collect();
+                    let own = words
+                        .filter(|word| !word.starts_with("initrd=") && *word != MORE_ARGUMENTS);
+                    script.cmdline = own.map(str::to_owned).collect();
                 }
                 Some("initrd") => {
                     let file = words.next_back().ok_or("`initrd` names no file")?;
@@ -122,6 +127,15 @@ mod tests {
 
     #[test]
     fn a_builds_script_is_read() {
+        let text = "#!ipxe\n# edge 1, /usr with root hash 00\n\
+            kernel e.pxe-vmlinuz initrd=e.pxe-initrd rw panic=5 ${flagstone-args}\n\
+            initrd --name e.pxe-initrd e.pxe-initrd\nboot\n";
+        let script = BootScript::parse(text).unwrap();
+        assert_eq!(
+            (script.kernel, script.initrd),
+            ("e.pxe-vmlinuz".into(), vec!["e.pxe-initrd".into()])
+        );
+        assert_eq!(script.cmdline, ["rw", "panic=5"]);
         let text = "#!ipxe\nset flagstone-base http://x/y\n\
             kernel ${flagstone-base}/a_1_x86-64.pxe-vmlinuz initrd=a.pxe-initrd rd.x=${flagstone-base}/q quiet\n\
             initrd --name a.pxe-initrd ${flagstone-base}/a_1_x86-64.pxe-initrd\nboot\n";

@@ -124,8 +124,9 @@ fn a_folder_of_a_build_needs_no_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let stem = "edge_1.0_x86-64";
     let script = format!(
-        "#!ipxe\nset flagstone-base http://x\nkernel ${{flagstone-base}}/{stem}.pxe-vmlinuz \
-         initrd={stem}.pxe-initrd root=tmpfs\ninitrd ${{flagstone-base}}/{stem}.pxe-initrd\nboot\n"
+        "#!ipxe\n# edge 1.0, /usr with root hash 00\nkernel {stem}.pxe-vmlinuz \
+         initrd={stem}.pxe-initrd rw panic=5 ${{flagstone-args}}\n\
+         initrd --name {stem}.pxe-initrd {stem}.pxe-initrd\nboot\n"
     );
     for (end, content) in
         [("-vmlinuz", "kernel"), ("-initrd", "initrd"), (".efi", "uki"), (".ipxe", script.as_str())]
@@ -137,7 +138,7 @@ fn a_folder_of_a_build_needs_no_configuration() {
         server.get("/ipxe?mac=525400000001").text(),
         format!(
             "#!ipxe\nset flagstone-base http://boot.test/files/\n\
-             kernel http://boot.test/files/{stem}.pxe-vmlinuz initrd={stem}.pxe-initrd root=tmpfs\n\
+             kernel http://boot.test/files/{stem}.pxe-vmlinuz initrd={stem}.pxe-initrd rw panic=5\n\
              initrd --name {stem}.pxe-initrd http://boot.test/files/{stem}.pxe-initrd\nboot\n"
         )
     );
