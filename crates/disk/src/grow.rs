@@ -5,7 +5,7 @@ use gpt::header::read_header_from_arbitrary_device;
 use gpt::mbr::ProtectiveMBR;
 
 use crate::table::{Device, ENTRIES, ENTRY_BYTES, SECTOR, check_headers};
-use crate::{DiskError, read_table};
+use crate::{DiskError, DiskTable, read_table};
 
 /// Bytes in a sector, as an index.
 const SECTOR_LEN: usize = 512;
@@ -21,6 +21,8 @@ const TABLE_END_BYTES: usize = ENTRIES_LEN + SECTOR_LEN;
 /// The two copies of a partition table for a disk of another size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrownTable {
+    /// What is in it.
+    pub table: DiskTable,
     /// The disk's first [`TABLE_START_BYTES`] bytes: protective MBR, header, entries.
     pub start: Vec<u8>,
     /// The disk's last bytes: entries, then the backup header in the last sector.
@@ -87,7 +89,7 @@ pub fn grow_table(start: &[u8], disk_bytes: u64) -> Result<GrownTable, DiskError
     if read_table(&mut ends)? != old {
         return Err(strange("it does not read back as it was written"));
     }
-    Ok(GrownTable { start: ends.start, end: ends.end, end_offset })
+    Ok(GrownTable { table: old, start: ends.start, end: ends.end, end_offset })
 }
 
 /// The two ends of a disk; what lies between cannot be touched.
