@@ -34,7 +34,15 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
-            "artifact", "build", "compare", "debian", "fetch", "recipe", "sandbox", "scripts",
+            "artifact",
+            "build",
+            "compare",
+            "debian",
+            "fetch",
+            "recipe",
+            "sandbox",
+            "scripts",
+            "signature",
             "store",
         ],
     ),
