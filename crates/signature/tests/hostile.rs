@@ -278,3 +278,28 @@ fn a_folder_of_keys_says_how_many_must_sign() {
     fs::write(dir.path().join("revoked"), "flagstone revoked keys 1\nx\n").unwrap();
     assert!(read().is_err());
 }
+
+#[test]
+fn the_documentation_gives_the_first_lines_and_limits_of_all_files() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/install.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    for text in [key(1).public().to_text(), key(1).to_text(), signed_by(&[1]).to_text()] {
+        let first = text.lines().next().unwrap();
+        assert!(manual.contains(&format!("\"{first}\"")), "{first}");
+        for field in text.lines().skip(1).filter_map(|line| line.split_once(": ")) {
+            assert!(manual.contains(&format!("\"{}: \"", field.0)), "{}", field.0);
+        }
+    }
+    assert!(TrustedKeys::parse_revoked(b"flagstone revoked keys 1\n").is_ok());
+    assert!(manual.contains("\"flagstone revoked keys 1\""));
+    assert!(manual.contains(&format!("*{KEYS_MAX}( ID")));
+    // A file of the most signatures is within its limit.
+    let mut signatures = Signatures::new(purpose(&"p".repeat(32)));
+    for number in 0..64 {
+        signatures.add(key(number).public().id(), key(number).sign(&statement())).unwrap();
+    }
+    let text = signatures.to_text();
+    assert!(text.len() as u64 <= Signatures::file_max());
+    assert_eq!(Signatures::parse(text.as_bytes()).unwrap(), signatures);
+    assert!(signatures.add(key(64).public().id(), key(64).sign(&statement())).is_err());
+}

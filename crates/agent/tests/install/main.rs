@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case has failed")]
 
+mod block_device;
+mod program;
+mod server;
 mod support;
 
 use std::fs::{self, File, OpenOptions};
@@ -9,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use block_device::{LoopDevice, Mount, open_exclusive};
 use flagstone_agent::{
     InstallError, InstallReport, Installation, Location, Machine, Patience, Silent, Trust,
 };
@@ -16,7 +20,8 @@ use flagstone_artifact::Sha256Digest;
 use flagstone_disk::read_table;
 use flagstone_fetch::{AnyTransport, HttpTransport};
 use flagstone_signature::read_trusted_keys;
-use support::{Release, Server, ServerHabit, tool};
+use server::{Server, ServerHabit};
+use support::{Release, tool};
 
 const MIB: u64 = 1 << 20;
 /// What befalls a release before it is installed.
@@ -241,12 +246,12 @@ fn what_is_no_disk_is_refused() {
 fn a_loop_device_is_installed_to_unless_it_is_in_use() {
     let release = Release::new();
     make_disk(&release, release.image_bytes() + 7 * MIB);
-    let Some(device) = support::LoopDevice::attach(&release.path("disk")) else { return };
+    let Some(device) = LoopDevice::attach(&release.path("disk")) else { return };
     let mut installation = installation(&release, release.image().to_str().unwrap());
     installation.disk = device.path.clone();
     installation.platform = Some("qemu".parse().unwrap());
     // Mapped by something else: the kernel says so.
-    let held = support::open_exclusive(&device.path);
+    let held = open_exclusive(&device.path);
     assert!(matches!(run(&installation), Err(InstallError::InUse { .. })));
     drop(held);
     let report = run(&installation).unwrap();
@@ -261,11 +266,11 @@ fn a_loop_device_is_installed_to_unless_it_is_in_use() {
     if let Some(mkfs) = tool("mkfs.ext4") {
         let output = Command::new(mkfs).arg("-q").arg("-F").arg(release.path("disk")).output();
         assert!(output.unwrap().status.success());
-        let Some(device) = support::LoopDevice::attach(&release.path("disk")) else { return };
+        let Some(device) = LoopDevice::attach(&release.path("disk")) else { return };
         installation.disk = device.path.clone();
         let point = release.path("point");
         fs::create_dir(&point).unwrap();
-        if let Some(_mounted) = support::Mount::new(&device.path, &point) {
+        if let Some(_mounted) = Mount::new(&device.path, &point) {
             let text = run(&installation).unwrap_err().to_string();
             assert!(text.contains("is mounted at") && text.contains("point"), "{text}");
         }
