@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::download::read_short;
 use crate::{
     DiskFacts, Download, IGNITION_MAX, IgnitionConfig, InstallError, LocalDisk, Location, Machine,
-    OemFiles, Patience, PlatformId, Progress, Trust, VerifiedImage, write_image,
+    OemFiles, Patience, PlatformId, Progress, Signer, Trust, VerifiedImage, write_image,
 };
 
 /// What to install, and where.
@@ -46,7 +46,7 @@ pub struct InstallReport {
     /// Its digest.
     pub image_sha256: Sha256Digest,
     /// Who vouches for it; nobody if no signature was asked for.
-    pub signed_by: Vec<String>,
+    pub signed_by: Vec<Signer>,
     /// The digest of the Ignition file, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignition_sha256: Option<Sha256Digest>,

@@ -37,5 +37,5 @@ pub use location::Location;
 pub use machine::{DiskFacts, Machine};
 pub use oem::{IGNITION_MAX, IgnitionConfig, OemFiles, PlatformId};
 pub use progress::{Progress, Silent, Step};
-pub use verified_image::{Trust, VerifiedImage};
+pub use verified_image::{Signer, Trust, VerifiedImage};
 pub use write_image::{WrittenImage, write_image};

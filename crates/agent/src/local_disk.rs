@@ -1,10 +1,11 @@
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate, ioctl_blksszget};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, ioctl_blksszget};
+use rustix::io::Errno;
 
 use crate::{Device, InstallError};
 
@@ -33,18 +34,17 @@ impl LocalDisk {
     /// [`InstallError::Sectors`] if its sectors are not those of the image.
     pub fn open(path: &Path) -> Result<Self, InstallError> {
         let failed = |source| InstallError::OpenDisk { disk: path.to_owned(), source };
-        let mut options = OpenOptions::new();
         // On a block device, O_EXCL without O_CREAT asks that nothing else holds it: no mount, no
-        // swap, no mapper, no partition that is one of these.
-        let exclusive = i32::try_from(OFlags::EXCL.bits()).unwrap_or_default();
-        let opened = options.read(true).write(true).custom_flags(exclusive).open(path);
-        let mut file = opened.map_err(|source| match source.kind() {
-            io::ErrorKind::ResourceBusy => InstallError::InUse {
+        // swap, no mapper, no partition that is one of these (open(2)).
+        let flags = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty());
+        let mut file = File::from(opened.map_err(|error| match error {
+            Errno::BUSY => InstallError::InUse {
                 disk: path.to_owned(),
                 reason: "the kernel says that something holds it".to_owned(),
             },
-            _ => failed(source),
-        })?;
+            error => failed(error.into()),
+        })?);
         let kind = file.metadata().map_err(failed)?.file_type();
         if !kind.is_block_device() && !kind.is_file() {
             return Err(InstallError::NoDisk { disk: path.to_owned() });

@@ -1,6 +1,10 @@
+use std::fmt;
+
 use flagstone_artifact::{Sha256Digest, Sha256Sums};
 use flagstone_fetch::Transport;
-use flagstone_signature::{KeyKind, Purpose, Signatures, Statement, TrustedKeys};
+use flagstone_signature::{KeyKind, Purpose, SignatureError, Signatures, Statement, TrustedKeys};
+
+use serde::Serialize;
 
 use crate::download::read_short;
 use crate::{InstallError, Location, Patience, Progress};
@@ -24,8 +28,25 @@ pub struct VerifiedImage {
     pub location: Location,
     /// Its digest; `None` only if anything is believed and nothing is said.
     pub digest: Option<Sha256Digest>,
-    /// Who signed: ids and names of keys.
-    pub signers: Vec<String>,
+    /// Who signed; nobody if anything is believed.
+    pub signers: Vec<Signer>,
+}
+
+/// A key that signed, as a report shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Signer {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it says of itself that it is for development.
+    pub development: bool,
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.name)
+    }
 }
 
 impl VerifiedImage {
@@ -68,8 +89,14 @@ impl VerifiedImage {
         let sums = Sha256Sums::parse(&text)
             .map_err(|source| InstallError::Sums { location: sums_at.clone(), source })?;
         let digest = location.file_name().and_then(|name| sums.get(name));
-        if digest.is_none() {
-            return Err(InstallError::NotListed { image: location, sums: sums_at });
+        match (digest, trust) {
+            (Some(_), _) => {}
+            (None, Trust::Keys(_)) => {
+                return Err(InstallError::NotListed { image: location, sums: sums_at });
+            }
+            (None, Trust::Anything) => {
+                progress.warn(&format!("{sums_at} does not list it: nothing is checked at all"));
+            }
         }
         Ok(Self { location, digest, signers })
     }
@@ -80,11 +107,19 @@ fn verify(
     text: &[u8],
     signatures: &[u8],
     progress: &dyn Progress,
-) -> Result<Vec<String>, flagstone_signature::SignatureError> {
+) -> Result<Vec<Signer>, SignatureError> {
     let signatures = Signatures::parse(signatures)?;
     let signers = keys.verify(&Statement::about(Purpose::sha256sums(), text), &signatures)?;
-    for key in signers.iter().filter(|key| key.kind() == KeyKind::Development) {
-        progress.warn(&format!("key {} ({}) is a development key", key.id(), key.name()));
+    let signers: Vec<Signer> = signers
+        .into_iter()
+        .map(|key| Signer {
+            id: key.id().to_string(),
+            name: key.name().to_string(),
+            development: key.kind() == KeyKind::Development,
+        })
+        .collect();
+    for signer in signers.iter().filter(|signer| signer.development) {
+        progress.warn(&format!("key {signer} is a development key"));
     }
-    Ok(signers.iter().map(|key| format!("{} {}", key.id(), key.name())).collect())
+    Ok(signers)
 }

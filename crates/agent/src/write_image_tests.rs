@@ -17,6 +17,9 @@ const MAGIC: &[u8] = b"EFI PART";
 struct MemoryDisk {
     data: Vec<u8>,
     calls: usize,
+    /// Where each write began, how long it was, and whether it had anything but zeros; `None` is a
+    /// sync.
+    log: Vec<Option<(u64, usize, bool)>>,
     /// The call that fails, and whether all after it do, too.
     fails: Option<(usize, bool)>,
     /// Whether a write that fails has written half of its data.
@@ -30,7 +33,7 @@ impl MemoryDisk {
         data[512..520].copy_from_slice(MAGIC);
         let end = data.len();
         data[end - 512..end - 504].copy_from_slice(MAGIC);
-        Self { data, calls: 0, fails: None, torn: false }
+        Self { data, calls: 0, log: Vec::new(), fails: None, torn: false }
     }
 
     fn call(&mut self) -> io::Result<()> {
@@ -70,6 +73,7 @@ impl Device for MemoryDisk {
 
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         let result = self.call();
+        self.log.push(Some((offset, data.len(), !is_zero(data))));
         let len = match result {
             Ok(()) => data.len(),
             Err(_) if self.torn => data.len() / 2,
@@ -86,6 +90,7 @@ impl Device for MemoryDisk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.log.push(None);
         self.call()
     }
 }
@@ -181,6 +186,22 @@ fn on_a_larger_disk_the_backup_table_is_at_its_end() {
     // The backup alone is a table, too.
     disk.data[512..1024].fill(0);
     assert_eq!(read_table(&mut Cursor::new(&disk.data)).unwrap(), table);
+}
+
+#[test]
+fn what_makes_a_disk_bootable_is_one_write_after_all_else_is_durable() {
+    let image = image(MIB);
+    let mut disk = MemoryDisk::new(image.len() as u64 + MIB);
+    install(&mut disk, &image).unwrap();
+    // Clearing is durable before anything of the image is written.
+    let first = disk.log.iter().position(|entry| matches!(entry, Some((_, _, true)))).unwrap();
+    let sync = disk.log.iter().position(Option::is_none).unwrap();
+    assert!(sync < first, "{:?}", disk.log);
+    let [before @ .., None, Some((0, LAST_BYTES, true)), None] = &disk.log[..] else {
+        panic!("{:?}", disk.log);
+    };
+    let at_start = |entry: &&Option<(u64, usize, bool)>| matches!(entry, Some((offset, _, true)) if *offset < LAST_BYTES as u64);
+    assert!(!before.iter().any(|entry| at_start(&entry)));
 }
 
 #[test]

@@ -7,18 +7,23 @@ mod program;
 mod server;
 mod support;
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use block_device::{LoopDevice, Mount, open_exclusive};
 use flagstone_agent::{
-    InstallError, InstallReport, Installation, Location, Machine, Patience, Silent, Trust,
+    InstallError, InstallReport, Installation, Location, Machine, Patience, Progress, Silent, Step,
+    Trust,
 };
 use flagstone_artifact::Sha256Digest;
 use flagstone_disk::read_table;
-use flagstone_fetch::{AnyTransport, HttpTransport};
+use flagstone_fetch::{
+    AnyTransport, Body, FileTransport, HttpTransport, Transport, TransportError, Url,
+};
 use flagstone_signature::read_trusted_keys;
 use server::{Server, ServerHabit};
 use support::{Release, tool};
@@ -158,7 +163,10 @@ fn what_nobody_vouches_for_is_installed_only_if_that_is_said() {
     assert!(matches!(run(&installation), Err(InstallError::Unsigned { .. })));
     installation.trust = Trust::Anything;
     assert!(run(&installation).unwrap().signed_by.is_empty());
-    // A digest that is there still counts.
+    // A list without the image says as much as none; a digest that is there still counts.
+    fs::write(release.path("out/SHA256SUMS"), release.sums("b.raw")).unwrap();
+    run(&installation).unwrap();
+    fs::write(release.path("out/SHA256SUMS"), release.sums("a.raw")).unwrap();
     release.change_image();
     let error = run(&installation).unwrap_err();
     assert!(chain(&error).contains("wrong digest"), "{}", chain(&error));
@@ -200,6 +208,62 @@ fn a_server_that_lies_leaves_a_blank_disk() {
         assert!(chain(&error).contains(expected), "{habit:?}: {}", chain(&error));
         assert!(is_blank(&release.path("disk")), "{habit:?}");
     }
+}
+
+/// A server with the files of a folder that falls silent after some mebibytes of each image, without
+/// the wait that HTTP makes of it.
+struct Silence {
+    folder: PathBuf,
+}
+
+impl Transport for Silence {
+    fn open(&self, url: &Url, offset: u64) -> Result<Body, TransportError> {
+        let file = format!("file://{}/{}", self.folder.display(), url.file_name());
+        let mut body = FileTransport.open(&file.parse().unwrap(), offset)?;
+        if url.file_name() == "a.raw" {
+            body.reader = Box::new(body.reader.take(7 << 20).chain(TimedOut));
+        }
+        Ok(body)
+    }
+}
+
+struct TimedOut;
+
+impl Read for TimedOut {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+/// Counts tries, and sees to it that they are told.
+#[derive(Default)]
+struct Tries(Cell<u32>);
+
+impl Progress for Tries {
+    fn step(&self, _: Step) {}
+    fn written(&self, _: u64, _: u64) {}
+    fn warn(&self, _: &str) {}
+    fn retrying(&self, reason: &dyn std::error::Error) {
+        assert_eq!(reason.to_string(), "the server is too slow");
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[test]
+fn a_server_that_falls_silent_is_asked_again_as_long_as_that_helps() {
+    let release = Release::new();
+    make_disk(&release, release.image_bytes());
+    let transport = Silence { folder: release.path("out") };
+    let mut installation = installation(&release, "http://silent.test/a.raw");
+    let tries = Tries::default();
+    installation.run(&Machine::at("/"), &transport, &tries).unwrap();
+    assert!(tries.0.get() >= 5, "{}", tries.0.get());
+    installation.patience.all_tries = 4;
+    let tries = Tries::default();
+    let error = installation.run(&Machine::at("/"), &transport, &tries).unwrap_err();
+    assert!(chain(&error).ends_with("the server is too slow"), "{}", chain(&error));
+    assert_eq!(tries.0.get(), 3);
+    assert!(is_blank(&release.path("disk")));
 }
 
 #[test]
