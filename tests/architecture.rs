@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -22,6 +22,8 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("sbom", &["artifact"]),
     ("store", &["artifact"]),
     ("serve", &["artifact"]),
+    ("signature", &["artifact"]),
+    ("agent", &["artifact", "disk", "fetch", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
         "build",
@@ -33,21 +35,31 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     (
         "cli",
         &[
-            "artifact", "build", "compare", "debian", "fetch", "recipe", "sandbox", "scripts",
-            "serve", "store",
+            "artifact",
+            "build",
+            "compare",
+            "debian",
+            "fetch",
+            "recipe",
+            "sandbox",
+            "scripts",
+            "serve",
+            "signature",
+            "store",
         ],
     ),
 ];
 
 /// Crates of others that only one border may be crossed with.
-const FENCED: [(&str, &[&str]); 7] = [
+const FENCED: [(&str, &[&str]); 8] = [
     ("ureq", &["fetch"]),
-    ("clap", &["cli"]),
+    ("clap", &["agent", "cli"]),
     ("hyper", &["serve"]),
     ("indicatif", &["cli"]),
     ("nix", &["sandbox"]),
     ("pgp", &["debian"]),
     ("tokio", &["serve"]),
+    ("ed25519-dalek", &["signature"]),
 ];
 
 #[test]

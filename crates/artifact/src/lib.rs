@@ -10,12 +10,14 @@ mod digest;
 mod image_name;
 mod io;
 mod manifest;
+mod sums;
 
 pub use architecture::Architecture;
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use image_name::{ImageId, ImageName, ImageVersion};
 pub use io::{DigestReader, DigestWriter};
 pub use manifest::{ArtifactRecord, CommandRecord, Manifest, PackageRecord};
+pub use sums::Sha256Sums;
 
 /// Why a text is not the word it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

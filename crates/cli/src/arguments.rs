@@ -8,8 +8,9 @@ use flagstone_fetch::Url;
 use flagstone_recipe::ByteSize;
 
 use crate::command::{
-    build::Build, cache::Cache, diff::Diff, inside::Inside, lock::Lock, run::Run, scripts::Scripts,
-    serve::Serve, verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
+    build::Build, cache::Cache, diff::Diff, inside::Inside, keys::Keys, lock::Lock, run::Run,
+    scripts::Scripts, serve::Serve, sign::Sign, verify_rebuild::VerifyRebuild, why::Why,
+    why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -29,8 +30,12 @@ pub(crate) enum Command {
     Build(Build),
     /// Show what differs between two releases: packages, files, units, kernel, accounts, sizes
     Diff(Diff),
+    /// Make and show the keys that releases are signed with
+    Keys(Keys),
     /// Choose the packages of a recipe, and write down which they are
     Lock(Lock),
+    /// Sign the artefacts of a build, so that machines can tell who vouches for them
+    Sign(Sign),
     /// Rebuild an image from recipe and lock, and prove that every artefact is the same
     VerifyRebuild(VerifyRebuild),
     /// Tell why a package is in a recipe's lock

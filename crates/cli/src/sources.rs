@@ -121,7 +121,7 @@ pub(crate) fn cache_dir(argument: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// Returns one of the user's folders (XDG Base Directory Specification).
-fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
+pub(crate) fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let named = env::var_os(variable).map(PathBuf::from).filter(absolute);
     named

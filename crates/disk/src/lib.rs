@@ -29,6 +29,7 @@ mod fat_directory;
 mod fat_geometry;
 mod fat_plan;
 mod fat_time;
+mod grow;
 mod identifier;
 mod layout;
 mod partition_type;
@@ -44,6 +45,7 @@ pub use error::{DiskError, FatError};
 pub use esp::{EspOptions, EspUse, build_esp, esp_fits};
 pub use esp_path::EspPath;
 pub use esp_read::{EspEntry, EspReader};
+pub use grow::{GrownTable, TABLE_START_BYTES, grow_table};
 pub use layout::{
     HEAD_ROOM_PERCENT, Layout, LayoutRequest, Partition, PartitionSizes, verity_tree_bytes,
 };

@@ -14,8 +14,8 @@ use crate::{DiskError, Layout};
 /// The size of a sector, in bytes.
 pub(crate) const SECTOR: u64 = 512;
 /// Entries in a table (UEFI 2.10, 5.3.1: at least 16 KiB), and the bytes of one.
-const ENTRIES: u32 = 128;
-const ENTRY_BYTES: u32 = 128;
+pub(crate) const ENTRIES: u32 = 128;
+pub(crate) const ENTRY_BYTES: u32 = 128;
 /// Where the number and the size of the entries stand in a header (UEFI 2.10, table 5.5).
 const ENTRY_COUNT_AT: usize = 80;
 const ENTRY_SIZE_AT: usize = 84;
@@ -132,7 +132,7 @@ pub fn read_table<D: Read + Seek>(disk: &mut D) -> Result<DiskTable, DiskError> 
 }
 
 /// Refuses the headers on which the `gpt` crate would panic or allocate what the header asks for.
-fn check_headers<D: Read + Seek>(disk: &mut D) -> Result<(), DiskError> {
+pub(crate) fn check_headers<D: Read + Seek>(disk: &mut D) -> Result<(), DiskError> {
     let len = disk.seek(SeekFrom::End(0)).map_err(DiskError::ReadTable)?;
     let last = (len / SECTOR).saturating_sub(1) * SECTOR;
     for at in [SECTOR, last] {
@@ -156,7 +156,7 @@ fn check_headers<D: Read + Seek>(disk: &mut D) -> Result<(), DiskError> {
 }
 
 /// What the `gpt` crate asks of a disk: it wants to print it.
-struct Device<'a, D>(&'a mut D);
+pub(crate) struct Device<'a, D>(pub(crate) &'a mut D);
 
 impl<D> fmt::Debug for Device<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

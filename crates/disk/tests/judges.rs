@@ -14,8 +14,8 @@ use bytes::Bytes;
 use flagstone_artifact::{Architecture, ImageName, Sha256Digest};
 use flagstone_disk::{
     Content, DiskError, EspOptions, EspPath, HEAD_ROOM_PERCENT, Layout, LayoutRequest,
-    PartitionSizes, Piece, Role, SparseImage, build_esp, read_table, stream_disk,
-    verity_tree_bytes, write_disk,
+    PartitionSizes, Piece, Role, SparseImage, TABLE_START_BYTES, build_esp, grow_table, read_table,
+    stream_disk, verity_tree_bytes, write_disk,
 };
 use tempfile::TempDir;
 
@@ -136,6 +136,57 @@ fn write_sample(dir: &TempDir, layout: &Layout) -> (PathBuf, Vec<u8>) {
     let mut file = options.read(true).write(true).create_new(true).open(&path).unwrap();
     write_disk(layout, contents, &mut file).unwrap();
     (path, usr)
+}
+
+#[test]
+fn a_table_on_a_larger_disk_is_sound_to_sgdisk() {
+    let dir = TempDir::new().unwrap();
+    let layout = layout(Architecture::X86_64, 20 * MIB);
+    let (path, _) = write_sample(&dir, &layout);
+    let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let table = read_table(&mut file).unwrap();
+    let mut start = vec![0; TABLE_START_BYTES];
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.read_exact(&mut start).unwrap();
+    // On a disk of the same size nothing is to be changed.
+    let same = grow_table(&start, layout.size_bytes()).unwrap();
+    assert_eq!(same.start, start);
+    let mut end = vec![0; same.end.len()];
+    file.seek(SeekFrom::Start(same.end_offset)).unwrap();
+    file.read_exact(&mut end).unwrap();
+    assert_eq!(same.end, end);
+    // A size that is no whole number of sectors loses the rest.
+    let larger = layout.size_bytes() + 100 * MIB;
+    let grown = grow_table(&start, larger + 511).unwrap();
+    assert_eq!(grown, grow_table(&start, larger).unwrap());
+    file.set_len(larger).unwrap();
+    for (offset, data) in [(0, &grown.start), (grown.end_offset, &grown.end)] {
+        file.seek(SeekFrom::Start(offset)).unwrap();
+        file.write_all(data).unwrap();
+    }
+    assert_eq!(read_table(&mut file).unwrap(), table);
+    let Some(sgdisk) = tool("sgdisk") else { return };
+    let (sound, text) = run(&sgdisk, &[OsStr::new("-v"), path.as_os_str()]);
+    assert!(sound && text.contains("No problems found"), "{text}");
+}
+
+#[test]
+fn tables_that_do_not_fit_or_are_damaged_do_not_grow() {
+    let dir = TempDir::new().unwrap();
+    let layout = layout(Architecture::X86_64, 20 * MIB);
+    let (path, _) = write_sample(&dir, &layout);
+    let mut start = vec![0; 1 << 20];
+    File::open(&path).unwrap().read_exact(&mut start).unwrap();
+    for size in [0, 511, 34 * 512, 67 * 512, MIB, layout.size_bytes() - MIB] {
+        assert!(grow_table(&start, size).is_err(), "{size}");
+    }
+    assert!(grow_table(&start, u64::MAX).is_ok());
+    assert!(grow_table(&start[..TABLE_START_BYTES - 1], layout.size_bytes()).is_err());
+    for at in (512..604).chain(1024..2048) {
+        let mut damaged = start.clone();
+        damaged[at] ^= 1;
+        assert!(grow_table(&damaged, layout.size_bytes()).is_err(), "{at}");
+    }
 }
 
 #[test]

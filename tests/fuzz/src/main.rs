@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use flagstone_artifact::Sha256Digest;
+use flagstone_artifact::{Sha256Digest, Sha256Sums};
 use flagstone_boot::Uki;
 use flagstone_caches::{Caches, ToolVersions};
 use flagstone_compare::{Comparison, HtmlReport, Release};
@@ -16,7 +16,7 @@ use flagstone_debian::{
     ArchiveId, Copyright, Deb, DebVersion, Dependency, Keyring, Origin, Relation, Stanzas,
     Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
-use flagstone_disk::EspReader;
+use flagstone_disk::{EspReader, grow_table};
 use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_recipe::{Lock, Reader, Recipe};
@@ -26,6 +26,7 @@ use flagstone_rootfs::{
 };
 use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
 use flagstone_serve::{DhcpPacket, ProxyAnswer, ProxySettings, TftpPacket};
+use flagstone_signature::{PrivateKey, PublicKey, Signatures, TrustedKeys};
 use flagstone_store::Pack;
 use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
 
@@ -41,7 +42,9 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("elf", elf),
     ("erofs", erofs),
     ("fat", fat),
+    ("growth", growth),
     ("hwdb", hwdb),
+    ("keys", keys),
     ("lock", lock),
     ("mime", mime),
     ("module", module),
@@ -52,6 +55,8 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("release", release),
     ("schemas", schemas),
     ("script", script),
+    ("signatures", signatures),
+    ("sums", sums),
     ("tar", tar),
     ("system", system),
     ("tftp", tftp),
@@ -69,6 +74,41 @@ fn target() -> fn(&[u8]) {
 }
 
 const META: Metadata = Metadata::root(0o755, Mtime::from_seconds(0));
+
+/// A partition table that has to fit another disk, with whatever follows it.
+fn growth(data: &[u8]) {
+    let size = data.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    for disk_bytes in [1 << 30, size] {
+        if let Ok(grown) = grow_table(data, disk_bytes) {
+            let again = grow_table(&grown.start, disk_bytes).expect("what is written is read");
+            assert_eq!(again, grown);
+        }
+    }
+}
+
+fn keys(data: &[u8]) {
+    if let Ok(key) = PublicKey::parse(data) {
+        assert_eq!(key.to_text().as_bytes(), data);
+    }
+    if let Ok(key) = PrivateKey::parse(data) {
+        assert_eq!(key.to_text().as_bytes(), data);
+    }
+    let _ = TrustedKeys::parse_revoked(data);
+}
+
+fn signatures(data: &[u8]) {
+    if let Ok(signatures) = Signatures::parse(data) {
+        assert_eq!(signatures.to_text().as_bytes(), data);
+    }
+}
+
+fn sums(data: &[u8]) {
+    if let Ok(sums) = Sha256Sums::parse(data) {
+        for (name, digest) in sums.iter() {
+            assert!(!name.contains('/') && sums.get(name) == Some(digest));
+        }
+    }
+}
 
 fn text(data: &[u8]) -> &str {
     std::str::from_utf8(data).unwrap_or_default()
