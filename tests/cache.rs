@@ -39,7 +39,7 @@ impl Site {
         let user = super::user_cache();
         super::copy_packages(&user, &dir.join("first"), &dir.join("cache"));
         let site = Self { expected: sums(&dir.join("first")), dir };
-        assert_eq!(site.expected.lines().count(), 7);
+        assert_eq!(site.expected.lines().count(), 11);
         site
     }
 
