@@ -241,3 +241,23 @@ fn word(bytes: &[u8], at: usize, what: &'static str) -> Result<u32, PeError> {
     let bytes = slice(bytes, at, 4, what)?;
     Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_does_not_depend_on_where_the_bytes_are_cut() {
+        let image: Vec<u8> = (0..1021).map(|i| u8::try_from(i * 37 % 251).unwrap()).collect();
+        // By the definition: words of 16 bits, carries added back in, and the length.
+        let words =
+            image.chunks(2).map(|w| u32::from(w[0]) | u32::from(*w.get(1).unwrap_or(&0)) << 8);
+        let sum = words.fold(0, |sum, word| ((sum + word) & 0xffff) + ((sum + word) >> 16));
+        let expected = sum + 1021;
+        for step in [1, 2, 3, 4, 5, 7, 64, 1021] {
+            let mut checksum = Checksum::default();
+            image.chunks(step).for_each(|piece| checksum.add(piece));
+            assert_eq!(checksum.finish(), expected, "pieces of {step}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ const CONTAINS_CODE: u32 = 0x20;
 const CONTAINS_INITIALIZED_DATA: u32 = 0x40;
 const READABLE: u32 = 0x4000_0000;
 /// Archives of an initrd start at multiples of this (Linux: early-userspace/buffer-format.rst).
-const INITRD_ALIGNMENT: u64 = 4;
+pub const INITRD_ALIGNMENT: u64 = 4;
 /// Sections start on a page of their own even if the stub would allow less.
 const PAGE: u32 = 4096;
 /// Positions within an image stay well clear of 32-bit overflow.

@@ -60,7 +60,7 @@ pub(crate) struct InitrdParts {
 
 impl InitrdParts {
     /// Returns the archives in order.
-    pub(crate) fn archives(&self) -> [&[u8]; 2] {
+    pub(crate) fn archives(&self) -> [&Bytes; 2] {
         [&self.common, &self.release]
     }
 }
@@ -136,7 +136,7 @@ pub(crate) fn uki(
     build_uki(&UkiParts {
         stub: &loader.stub,
         linux: &kernel.image,
-        initrd: &[initrd.common.clone().into(), initrd.release.clone().into()],
+        initrd: &initrd.archives().map(|archive| archive.clone().into()),
         os_release: release,
         cmdline: &cmdline,
         uname: &kernel.version,

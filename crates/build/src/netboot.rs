@@ -1,10 +1,12 @@
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use flagstone_artifact::Sha256Digest;
-use flagstone_boot::{KernelCommandLine, OsRelease, UkiParts, netboot_part, write_cpio, write_uki};
+use flagstone_boot::{
+    INITRD_ALIGNMENT, KernelCommandLine, OsRelease, UkiParts, netboot_part, write_cpio, write_uki,
+};
 use flagstone_recipe::Recipe;
 use flagstone_rootfs::Kernel;
 use flagstone_tree::{Content, Data, Mtime, Source};
@@ -16,9 +18,6 @@ use crate::usr_image::UsrImage;
 
 /// How much is written at once.
 const BUFFER: usize = 1 << 20;
-
-/// Archives of an initrd start at multiples of this.
-const ALIGNMENT: u64 = 4;
 
 /// A file in the output folder, to be read again.
 #[derive(Debug)]
@@ -88,7 +87,7 @@ impl Netboot<'_> {
             uname: &self.kernel.version,
         };
         write_uki(&parts, &mut out).map_err(BuildError::Uki)?;
-        out.rewind().map_err(failed)
+        out.flush().map_err(failed)
     }
 
     /// Returns the script: relative names, so that it works below any address.
@@ -119,5 +118,5 @@ impl Netboot<'_> {
 }
 
 fn pad(len: u64) -> usize {
-    usize::try_from(len.next_multiple_of(ALIGNMENT) - len).unwrap_or_default()
+    usize::try_from(len.next_multiple_of(INITRD_ALIGNMENT) - len).unwrap_or_default()
 }

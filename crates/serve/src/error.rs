@@ -84,7 +84,7 @@ impl ServeError {
             Self::Pem { what: "certificate", .. } => {
                 "a certificate in PEM begins with `-----BEGIN CERTIFICATE-----`"
             }
-            Self::Pem { .. } => "a key in PEM begins with `-----BEGIN PRIVATE KEY-----`",
+            Self::Pem { .. } => "the first line of a key in PEM says that a private key begins",
             Self::Certificate { .. } => "check that the key belongs to the certificate",
             _ => return None,
         };

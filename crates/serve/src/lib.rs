@@ -63,5 +63,6 @@ pub use config::{Config, DhcpConfig, Limits, LogFormat, TlsFiles};
 pub use dhcp::{DhcpPacket, DhcpParseError, ProxyAnswer, ProxySettings};
 pub use diagnostic::{Mistake, Mistakes};
 pub use error::ServeError;
+pub use script::BootScript;
 pub use server::{Addresses, Server};
 pub use tftp::{TftpErrorCode, TftpPacket, TftpParseError};

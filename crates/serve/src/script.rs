@@ -11,19 +11,22 @@ const MORE_ARGUMENTS: &str = "${flagstone-args}";
 
 /// What a build's boot script (`.pxe.ipxe`) says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct BootScript {
+pub struct BootScript {
     /// The file that `kernel` names.
-    pub(crate) kernel: String,
+    pub kernel: String,
     /// The files that `initrd` names.
-    pub(crate) initrd: Vec<String>,
+    pub initrd: Vec<String>,
     /// The arguments of `kernel` but for `initrd=`, which follows from the files, and the place for
     /// more.
-    pub(crate) cmdline: Vec<String>,
+    pub cmdline: Vec<String>,
 }
 
 impl BootScript {
-    /// Reads the script; says why if it is none.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads the script.
+    ///
+    /// # Errors
+    /// What was expected, if it is none.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.lines().next().map(str::trim_end) != Some("#!ipxe") {
             return Err("a boot script begins with the line `#!ipxe`");
         }

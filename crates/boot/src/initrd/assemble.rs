@@ -158,19 +158,16 @@ impl Assembly<'_> {
         let paths: Vec<TreePath> = roots.iter().map(|(path, _)| path.clone()).collect();
         let closure = closure(self.from, &paths, &dirs, &DlopenPolicy::recommended())
             .map_err(InitrdError::Closure)?;
-        let mut moved = BTreeSet::new();
         for (path, to) in &roots {
             let copied = match to {
-                Some(to) => {
-                    moved.insert(path);
-                    self.copy_as(&path.to_string(), to)
-                }
+                Some(to) => self.copy_as(&path.to_string(), to),
                 None => self.copy(path.as_bytes()),
             };
             copied.map_err(InitrdError::Tree)?;
         }
         // Each is a file, or a link that must not be followed: it may lead to a whole directory.
-        for path in closure.files.iter().filter(|path| !moved.contains(path)) {
+        let moved = |path: &&TreePath| roots.iter().any(|(root, to)| root == *path && to.is_some());
+        for path in closure.files.iter().filter(|path| !moved(path)) {
             if let Some(id) = self.from.lookup(path) {
                 let inode = self.from.inode(id).clone();
                 self.put_once(path, inode).map_err(InitrdError::Tree)?;

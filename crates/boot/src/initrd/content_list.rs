@@ -133,6 +133,8 @@ fn parse_line(line: &str) -> Result<ContentItem, &'static str> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use flagstone_tree::{Inode, Metadata, Mtime};
+
     use super::*;
 
     #[test]
@@ -147,13 +149,34 @@ mod tests {
 
     #[test]
     fn lines_that_make_no_sense_are_refused_with_their_number() {
-        for (text, bad_line) in
-            [("exec", 1), ("\n# x\nprogram a", 3), ("file a b", 1), ("file ?", 1)]
-        {
+        for (text, bad_line) in [
+            ("exec", 1),
+            ("\n# x\nprogram a", 3),
+            ("file a b", 1),
+            ("file ?", 1),
+            ("file a as", 1),
+            ("file a as b c", 1),
+            ("when x\nunit a as b", 2),
+        ] {
             match ContentList::parse(text) {
                 Err(InitrdError::List { line, .. }) => assert_eq!(line, bad_line, "{text:?}"),
                 other => panic!("{text:?} gave {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn items_of_a_condition_are_for_trees_that_meet_it() {
+        let list = ContentList::parse("exec a\nwhen opt/x\nfile ?b as c\nuser d\n").unwrap();
+        let names = |list: &ContentList| -> Vec<String> {
+            list.items.iter().map(|item| item.name.clone()).collect()
+        };
+        let metadata = Metadata::root(0o755, Mtime::default());
+        let mut tree = Tree::new(metadata);
+        assert_eq!(names(&list.for_tree(&tree)), ["a"]);
+        tree.put("opt/x", metadata, Inode::file(metadata, "")).unwrap();
+        assert_eq!(names(&list.for_tree(&tree)), ["a", "b", "d"]);
+        let moved = list.of(ContentKind::File).next().unwrap();
+        assert!(moved.optional && moved.to.as_deref() == Some("c"));
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use flagstone_artifact::Architecture;
 use flagstone_build::{DiskSum, Existing, Names};
 use flagstone_recipe::{DiskReader, Recipe};
+use flagstone_serve::BootScript;
 
 use super::build::{BuildOptions, build_recipe};
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
@@ -132,28 +133,29 @@ impl Run {
         Ok((self.out.join(name), recipe.image.architecture))
     }
 
-    /// Finds kernel, initrd and script beside a disk image.
+    /// Finds script, kernel and initrd beside a disk image.
     fn netboot(&self, image: &Path) -> Result<Netboot> {
-        let beside = |ending: &str| -> Result<PathBuf> {
-            let path = image.with_extension(ending);
+        let there = |path: PathBuf| -> Result<PathBuf> {
             if !path.is_file() {
                 let hint = "build without --no-pxe";
                 return Err(Hinted::new(format!("there is no {}", path.display()), hint).into());
             }
             Ok(path)
         };
-        let script = beside("pxe.ipxe")?;
-        let text = fs::read_to_string(&script)
-            .with_context(|| format!("failed to read {}", script.display()))?;
-        // The line names the kernel, the initrd, and what the kernel is told.
-        let kernel = text.lines().find_map(|line| line.strip_prefix("kernel "));
-        let words = kernel.into_iter().flat_map(str::split_whitespace).skip(2);
-        let own = words.filter(|word| !word.starts_with("${"));
-        let cmdline: Vec<&str> = own.chain(self.append.as_deref()).collect();
+        let path = there(image.with_extension("pxe.ipxe"))?;
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("failed to read {}", path.display()))?;
+        let script = BootScript::parse(&text).map_err(|expected| {
+            anyhow::anyhow!("{} is no boot script: {expected}", path.display())
+        })?;
+        let [initrd] = script.initrd.as_slice() else {
+            anyhow::bail!("{} names {} initrds, not one", path.display(), script.initrd.len());
+        };
+        let words = script.cmdline.iter().chain(&self.append);
         Ok(Netboot {
-            kernel: beside("pxe-vmlinuz")?,
-            initrd: beside("pxe-initrd")?,
-            cmdline: cmdline.join(" "),
+            kernel: there(path.with_file_name(&script.kernel))?,
+            initrd: there(path.with_file_name(initrd))?,
+            cmdline: words.map(String::as_str).collect::<Vec<_>>().join(" "),
         })
     }
 
