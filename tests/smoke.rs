@@ -11,8 +11,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+#[path = "support/boot_server.rs"]
+mod boot_server;
 #[path = "support/guest.rs"]
 mod guest;
+mod installing;
 mod support;
 
 /// How long one boot may take, on a busy machine without KVM.

@@ -39,6 +39,17 @@ impl Boot {
     }
 }
 
+/// What a boot can have besides an image.
+#[derive(Default)]
+pub(crate) struct Extras<'a> {
+    /// Arguments for `flagstone run`.
+    pub(crate) arguments: &'a [&'a str],
+    /// Arguments for QEMU.
+    pub(crate) machine: &'a [String],
+    /// What reports from inside, in place of the smoke test.
+    pub(crate) script: Option<&'a Path>,
+}
+
 /// Boots an image with the smoke test inside, until it powers off, panics, or the time is over.
 ///
 /// The state folder keeps disk and firmware variables for the next boot; the console's log stays
@@ -49,11 +60,18 @@ pub(crate) fn boot(image: &Path, state: &Path, limit: Duration) -> Boot {
 
 /// Boots as [`boot`] does, with more arguments for `flagstone run`.
 pub(crate) fn boot_with(image: &Path, state: &Path, limit: Duration, arguments: &[&str]) -> Boot {
+    boot_so(image, state, limit, &Extras { arguments, ..Extras::default() })
+}
+
+/// Boots as [`boot`] does, with whatever else is needed.
+pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extras<'_>) -> Boot {
+    let Extras { arguments, machine, script } = *extras;
     fs::create_dir_all(state).unwrap();
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
+    let script = script.unwrap_or(Path::new("smoke.sh"));
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guest");
-    let credential = |name: &str, file: &str| format!("{name}=@{}", guest.join(file).display());
+    let credential = |name: &str, file: &Path| format!("{name}=@{}", guest.join(file).display());
     let mut child = Command::new(FLAGSTONE)
         .arg("run")
         .arg(image)
@@ -63,16 +81,17 @@ pub(crate) fn boot_with(image: &Path, state: &Path, limit: Duration, arguments: 
         .args(arguments)
         .args([
             "--credential",
-            &credential("systemd.extra-unit.flagstone-smoke.service", "smoke.service"),
+            &credential("systemd.extra-unit.flagstone-smoke.service", Path::new("smoke.service")),
         ])
         .args([
             "--credential",
-            &credential("systemd.unit-dropin.multi-user.target", "multi-user.conf"),
+            &credential("systemd.unit-dropin.multi-user.target", Path::new("multi-user.conf")),
         ])
-        .args(["--credential", &credential("flagstone.smoke", "smoke.sh")])
+        .args(["--credential", &credential("flagstone.smoke", script)])
         .args(["--", "-no-reboot", "-device", "virtio-serial-pci", "-chardev"])
         .arg(format!("file,id=report,path={}", report.display()))
         .args(["-device", "virtserialport,chardev=report,name=flagstone.report"])
+        .args(machine)
         .stdin(Stdio::null())
         .stdout(fs::File::create(&log).unwrap())
         .stderr(Stdio::inherit())

@@ -13,6 +13,7 @@ use crate::netboot::Netboot;
 use crate::output::{Existing, Names, Output};
 use crate::software::Software;
 use crate::system::Site;
+use crate::updates::Updates;
 use crate::{
     BuildError, Progress, Stage, WorkCache, boot_files, commands, disk_image, manifest, packages,
     scripts, system, usr_image,
@@ -36,6 +37,8 @@ pub struct BuildRequest<'a> {
     /// Allows the recipe's commands: a program that can enter a sandbox
     /// ([`flagstone_sandbox::ENTRY`]). Without it, recipes with commands are refused.
     pub commands: Option<&'a Path>,
+    /// The program flagstone-agent, for recipes that want it in the image.
+    pub agent: Option<&'a Path>,
     /// Whether the disk image gets a digest.
     pub disk_sum: DiskSum,
     /// Whether there are artefacts to boot from the network, too.
@@ -68,11 +71,13 @@ impl BuildRequest<'_> {
     ///
     /// # Errors
     /// [`BuildError::CommandsRefused`], [`BuildError::ForeignCommands`], [`BuildError::Stale`],
+    /// [`BuildError::NoAgent`], [`BuildError::Agent`], [`BuildError::TrustedKeys`],
     /// [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
     /// cannot be written to.
     pub fn check(&self) -> Result<(), BuildError> {
         commands::check_commands(self.recipe, self.commands)?;
         self.lock.check(self.recipe).map_err(BuildError::Stale)?;
+        Updates::read(self.recipe, self.agent)?;
         Output::open(self.out, &self.names(), self.existing).map(drop)
     }
 
@@ -102,13 +107,15 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let output = Output::open(request.out, &names, request.existing)?;
     let date = Mtime::from_seconds(lock.date.unix_seconds());
     let seed = Seed::new(recipe, lock);
+    let updates = Updates::read(recipe, request.agent)?;
 
     progress.0.stage(Stage::Unpack);
     let mut unpacked = packages::unpack(cache, work, lock)?;
     progress.0.stage(Stage::Merge);
     let controls = std::mem::take(&mut unpacked.controls);
-    let merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
+    let mut merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
     progress.0.stage(Stage::Finish);
+    updates.install(&mut merged, date, progress.0)?;
     let scripts = scripts::survey(&merged, recipe, &controls)?;
     scripts.notes().iter().for_each(|note| progress.0.note(note));
     let declarations = scripts.declarations;

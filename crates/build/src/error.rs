@@ -206,6 +206,31 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// The recipe wants flagstone-agent in the image, and there is none.
+    #[error(
+        "the recipe wants flagstone-agent for {architecture} in the image, and it is not there"
+    )]
+    NoAgent {
+        /// The image's architecture.
+        architecture: Architecture,
+    },
+    /// flagstone-agent cannot go into the image.
+    #[error("{} cannot be the image's flagstone-agent: {reason}", path.display())]
+    Agent {
+        /// The program.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The keys that updates shall be trusted by are none.
+    #[error("the recipe's keys for updates are wrong: {}", path.display())]
+    TrustedKeys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: flagstone_signature::SignatureError,
+    },
     /// The thread pool cannot be made.
     #[error("failed to start worker threads")]
     Threads(#[source] Box<dyn Error + Send + Sync>),
@@ -244,6 +269,12 @@ impl BuildError {
                 Some("add systemd-boot-efi to the recipe's packages".to_owned())
             }
             Self::EspTwice(_) => Some("make `esp` larger under [disk] in the recipe".to_owned()),
+            Self::NoAgent { .. } | Self::Agent { .. } => Some(
+                "build it (`cargo build --release -p flagstone-agent`) so that it lies beside \
+                 flagstone, or name it with --agent; `[update] agent = false` does without"
+                    .to_owned(),
+            ),
+            Self::TrustedKeys { source, .. } => source.hint(),
             Self::NotCached { .. } => Some("run the command again".to_owned()),
             Self::Exists { .. } => {
                 Some("add --force to replace it, or choose another folder with --out".to_owned())

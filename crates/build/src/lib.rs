@@ -33,6 +33,7 @@ mod settings;
 mod software;
 mod system;
 mod unpacked;
+mod updates;
 mod usr_image;
 mod word;
 mod work_cache;

@@ -73,6 +73,11 @@ pub(crate) struct SourceArguments {
     #[arg(long, value_name = "NAME=URL", value_parser = repository)]
     pub(crate) repository: Vec<(RepositoryName, Url)>,
 
+    /// The program flagstone-agent for the image's architecture, for recipes that want it in the
+    /// image [default: `flagstone-agent` beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) agent: Option<PathBuf>,
+
     /// Use what is in the cache, and open no connection
     #[arg(long)]
     pub(crate) offline: bool,

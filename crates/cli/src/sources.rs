@@ -49,6 +49,8 @@ pub(crate) struct Sources {
     pub(crate) mirrors: Mirrors,
     pub(crate) work: WorkCache,
     pub(crate) jobs: NonZeroUsize,
+    /// The program flagstone-agent, if it was named or lies beside this one.
+    pub(crate) agent: Option<PathBuf>,
     cache_dir: PathBuf,
     cache_limit: u64,
 }
@@ -69,7 +71,9 @@ impl Sources {
         allow_many_files();
         let work = WorkCache::open(&cache_dir);
         let cache_limit = cache_limit(arguments.cache_limit, &file.1);
-        Ok(Self { fetcher, mirrors: mirrors(arguments, file)?, work, jobs, cache_dir, cache_limit })
+        let mirrors = mirrors(arguments, file)?;
+        let agent = arguments.agent.clone().or_else(agent_beside);
+        Ok(Self { fetcher, mirrors, work, jobs, agent, cache_dir, cache_limit })
     }
 
     /// Keeps the cache within its limit.
@@ -97,6 +101,12 @@ pub(crate) fn now() -> i64 {
 fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Finds the program flagstone-agent beside this one.
+fn agent_beside() -> Option<PathBuf> {
+    let path = env::current_exe().ok()?.with_file_name("flagstone-agent");
+    path.is_file().then_some(path)
 }
 
 /// Returns how many bytes builds may keep for those that follow.

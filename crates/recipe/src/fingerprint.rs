@@ -123,6 +123,11 @@ impl Recipe {
         for key in &self.update.keys {
             fields.bytes("update key", &key.content);
         }
+        fields.some("threshold", self.update.threshold);
+        if let Some(revoked) = &self.update.revoked {
+            fields.bytes("revoked keys", &revoked.content);
+        }
+        fields.text("agent", self.update.agent);
     }
 
     fn tree_into(&self, fields: &mut Fields) {

@@ -15,6 +15,7 @@ use crate::report::Report;
 use crate::run::{RunLayer, RunName};
 use crate::source::{At, Located};
 use crate::table::{Entry, Onto, Supersede, Table, table};
+use crate::update::Threshold;
 use crate::usr::CompressionLevel;
 use crate::{
     AbsolutePath, AccountName, ByteSize, Channel, CmdlineArg, Component, FileCapabilities, Gecos,
@@ -264,6 +265,13 @@ table! {
         url: UpdateUrl,
         /// Files with the public keys that updates are trusted by, relative to the recipe.
         keys: List<RelativePath>,
+        /// How many of the keys must sign; needed where there are several.
+        threshold: Threshold,
+        /// A file with the ids of keys that are trusted no more, relative to the recipe.
+        revoked: RelativePath,
+        /// Whether the image carries flagstone-agent, which installs and updates; true where there is
+        /// a `url`.
+        agent: bool,
     }
 }
 

@@ -51,6 +51,7 @@ mod suggest;
 mod table;
 mod timestamp;
 mod tmpfiles_line;
+mod update;
 mod usr;
 mod word;
 
@@ -70,13 +71,14 @@ pub use origin::{lock_path, shipped};
 pub use path::{AbsolutePath, ImagePath, LinkTarget, PoolPath};
 pub use recipe::{
     AcceptedScript, Alternative, Compression, Directory, DiskSizes, Distribution, File, Group,
-    Kernel, Link, Modules, Owner, Recipe, Source, Suite, TrustedKey, Unit, Update, User,
+    Kernel, Link, Modules, Owner, Recipe, Source, Suite, Unit, User,
 };
 pub use run::{Run, RunName};
 pub use selection::{LocalDeb, Pin, Repository, Selection};
 pub use size::ByteSize;
 pub use timestamp::Timestamp;
 pub use tmpfiles_line::TmpfilesLine;
+pub use update::{TrustedKey, Update};
 pub use usr::UsrFormat;
 pub use word::{
     AccountName, Channel, CmdlineArg, Component, DebArchitecture, Gecos, ModuleName, ModuleOptions,

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use flagstone_artifact::{Architecture, ImageName, ParseError, Sha256Digest};
@@ -9,10 +8,10 @@ use crate::decode::Word;
 use crate::source::At;
 use crate::usr::UsrFormat;
 use crate::{
-    AbsolutePath, AccountName, Archive, ByteSize, Channel, CmdlineArg, Component, Diagnostic,
+    AbsolutePath, AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic,
     FileCapabilities, Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName,
     PathPattern, Run, RunName, ScriptName, Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName,
-    UpdateUrl,
+    Update,
 };
 
 /// What an image shall be: a recipe merged with all that it extends, and checked.
@@ -137,26 +136,6 @@ pub struct DiskSizes {
     pub oem: ByteSize,
     /// The state partition before it grows.
     pub root: ByteSize,
-}
-
-/// Where updates come from and who may sign them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Update {
-    /// The channel.
-    pub channel: Option<Channel>,
-    /// The address below which channels lie.
-    pub url: Option<UpdateUrl>,
-    /// Public keys, in the recipe's order.
-    pub keys: Vec<TrustedKey>,
-}
-
-/// A public key that updates are trusted by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedKey {
-    /// The file it was read from.
-    pub path: PathBuf,
-    /// The file's bytes, not looked into.
-    pub content: Vec<u8>,
 }
 
 /// A file to add or replace.

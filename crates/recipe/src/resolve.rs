@@ -11,16 +11,17 @@ use crate::keyed::Keyed;
 use crate::layer::{
     AccountNumber, DirectoryLayer, DiskLayer, FileLayer, GroupLayer, ImageLayer, KernelLayer,
     LinkLayer, RecipeLayer, RelativePath, ScriptsLayer, SourceLayer, SysctlLayer, UnitLayer,
-    UpdateLayer, UserLayer,
+    UserLayer,
 };
 use crate::list::List;
 use crate::load::{Reader, unreadable};
 use crate::recipe::{
     AcceptedScript, Directory, DiskSizes, Distribution, File, Group, Kernel, Link, Recipe, Source,
-    Suite, TrustedKey, Unit, Update, User,
+    Suite, Unit, User,
 };
 use crate::report::Report;
 use crate::source::{At, Located};
+use crate::update::{TrustedKey, Update};
 use crate::usr::UsrFormat;
 use crate::{
     AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic, Diagnostics, ImagePath,
@@ -89,7 +90,7 @@ impl Resolver<'_> {
         let kernel = self.kernel(section(layer.kernel), architecture, &exclude);
         let usr = UsrFormat::resolve(section(layer.usr), &mut self.report);
         let disk = self.disk(&section(layer.disk));
-        let update = self.update(section(layer.update));
+        let update = Update::resolve(section(layer.update), self);
 
         let files = self.entries(layer.files, |it, _, at, file| it.file(at, file));
         let directories = self.entries(layer.directories, |_, _, _, dir| Some(directory(dir)));
@@ -293,15 +294,6 @@ impl Resolver<'_> {
         let oem = size(&layer.oem, "oem");
         let root = size(&layer.root, "root");
         Some(DiskSizes { esp: esp?, usr: usr?, usr_verity: usr_verity?, oem: oem?, root: root? })
-    }
-
-    fn update(&mut self, layer: UpdateLayer) -> Update {
-        let mut keys = Vec::new();
-        for key in items(layer.keys) {
-            keys.extend(self.key(&key));
-        }
-        let channel = layer.channel.map(|channel| channel.value);
-        Update { channel, url: layer.url.map(|url| url.value), keys }
     }
 
     /// Reads a file with keys.
@@ -515,7 +507,7 @@ fn section<T: Default>(layer: Option<Located<T>>) -> T {
     layer.map(|layer| layer.value).unwrap_or_default()
 }
 
-fn items<T>(list: Option<Located<List<T>>>) -> Vec<Located<T>> {
+pub(crate) fn items<T>(list: Option<Located<List<T>>>) -> Vec<Located<T>> {
     list.map_or(Vec::new(), |list| list.value.into_items())
 }
 

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::layer::{AccountNumber, OnLayers, RecipeLayer, SysctlLayer};
 use crate::lock_file::LockTable;
 use crate::source::Located;
+use crate::update::Threshold;
 use crate::usr::CompressionLevel;
 
 /// Describes a text with a grammar.
@@ -101,6 +102,17 @@ impl JsonSchema for CompressionLevel {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({ "type": "integer", "minimum": Self::MIN, "maximum": Self::MAX })
+    }
+}
+
+impl JsonSchema for Threshold {
+    fn schema_name() -> Cow<'static, str> {
+        "Threshold".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let (minimum, maximum) = (Self::BOUNDS.start(), Self::BOUNDS.end());
+        schemars::json_schema!({ "type": "integer", "minimum": minimum, "maximum": maximum })
     }
 }
 

@@ -135,6 +135,7 @@ pub(super) fn build_locked(
         out,
         existing,
         commands,
+        agent: sources.agent.as_deref(),
         disk_sum,
         netboot,
         jobs: sources.jobs,

@@ -1,0 +1,203 @@
+//! What an image brings for its own updates: the program that makes them, and the keys that may sign
+//! them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use flagstone_artifact::Architecture;
+use flagstone_index::{Elf, ElfClass};
+use flagstone_recipe::{Recipe, TrustedKey, Update};
+use flagstone_signature::{KeyKind, PublicKey, SignatureError, TrustedKeys};
+use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+
+use crate::{BuildError, Progress};
+
+/// Where the program lies in an image, and its name for installing.
+const AGENT: &str = "usr/bin/flagstone-agent";
+const INSTALLER: &str = "usr/bin/flagstone-install";
+
+/// Where machines look for the keys that they trust.
+const KEYS: &str = "usr/share/flagstone/keys";
+
+/// What every version of glibc that a program may need is called by.
+const GLIBC: &[u8] = b"GLIBC_2.";
+
+/// Program and keys, checked.
+#[derive(Debug)]
+pub(crate) struct Updates<'a> {
+    update: &'a Update,
+    agent: Option<Agent>,
+    keys: Vec<PublicKey>,
+}
+
+#[derive(Debug)]
+struct Agent {
+    path: PathBuf,
+    program: Bytes,
+}
+
+impl<'a> Updates<'a> {
+    /// Reads the program, if the recipe wants it, and the recipe's keys.
+    ///
+    /// # Errors
+    /// [`BuildError::NoAgent`], [`BuildError::Agent`], [`BuildError::TrustedKeys`].
+    pub(crate) fn read(recipe: &'a Recipe, agent: Option<&Path>) -> Result<Self, BuildError> {
+        let update = &recipe.update;
+        let agent = update.agent.then(|| Agent::read(agent, recipe.image.architecture));
+        Ok(Self { update, agent: agent.transpose()?, keys: keys(update)? })
+    }
+
+    /// Puts both into the tree.
+    pub(crate) fn install(
+        &self,
+        tree: &mut Tree,
+        date: Mtime,
+        progress: &dyn Progress,
+    ) -> Result<(), BuildError> {
+        let folder = Metadata::root(0o755, date);
+        if let Some(agent) = &self.agent {
+            agent.check_libc(tree)?;
+            let program = Inode::file(Metadata::root(0o755, date), agent.program.clone());
+            tree.put(AGENT, folder.clone(), program)?;
+            let link = Inode::symlink(date, "flagstone-agent");
+            tree.put(INSTALLER, folder.clone(), link)?;
+        }
+        let mut put = |name: &str, content: Bytes| {
+            let file = Inode::file(Metadata::root(0o644, date), content);
+            tree.put(format!("{KEYS}/{name}"), folder.clone(), file).map(drop)
+        };
+        for key in &self.keys {
+            put(&format!("{}.pub", key.id()), key.to_text().into())?;
+        }
+        if let Some(threshold) = self.update.threshold {
+            put("threshold", format!("{threshold}\n").into())?;
+        }
+        if let Some(revoked) = &self.update.revoked {
+            put("revoked", revoked.content.clone().into())?;
+        }
+        self.remark(progress);
+        Ok(())
+    }
+
+    /// Says what a person has to know before machines live with it.
+    fn remark(&self, progress: &dyn Progress) {
+        if self.agent.is_some() && self.keys.is_empty() {
+            progress.note(
+                "updates: the recipe names no keys ([update] keys), so that machines refuse every \
+                 update and install only what --keys or --no-signature allows",
+            );
+        }
+        for key in self.keys.iter().filter(|key| key.kind() == KeyKind::Development) {
+            progress.note(&format!(
+                "updates: {} {} is a development key: whoever has it owns the machines",
+                key.id(),
+                key.name()
+            ));
+        }
+    }
+}
+
+impl Agent {
+    fn read(path: Option<&Path>, architecture: Architecture) -> Result<Self, BuildError> {
+        let path = path.ok_or(BuildError::NoAgent { architecture })?.to_owned();
+        let failed = |reason: String| BuildError::Agent { path: path.clone(), reason };
+        let program = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        let elf = Elf::parse(&program).map_err(|error| failed(error.to_string()))?;
+        let found = elf.machine().multiarch(ElfClass::Elf64).unwrap_or("another machine");
+        if found != architecture.multiarch() {
+            let expected = architecture.multiarch();
+            return Err(failed(format!("it is for {found}, the image for {expected}")));
+        }
+        Ok(Self { path, program: program.into() })
+    }
+
+    /// Checks that the image's libc is as new as the one that the program was linked with: else it
+    /// would not start.
+    fn check_libc(&self, tree: &Tree) -> Result<(), BuildError> {
+        let failed = |reason: String| BuildError::Agent { path: self.path.clone(), reason };
+        let needed = glibc_versions(&self.program);
+        let Some(newest) = needed.last() else { return Ok(()) };
+        let architecture = Elf::parse(&self.program).map_err(|error| failed(error.to_string()))?;
+        let triplet = architecture.machine().multiarch(ElfClass::Elf64).unwrap_or_default();
+        let libc = tree.read(format!("usr/lib/{triplet}/libc.so.6"));
+        let libc = libc.map_err(|_| failed("the image has no libc.so.6 for it".to_owned()))?;
+        match glibc_versions(&libc).last() {
+            Some(has) if has >= newest => Ok(()),
+            Some(has) => Err(failed(format!("it needs glibc 2.{newest}, the image has 2.{has}"))),
+            None => Err(failed("the image's libc.so.6 is not glibc".to_owned())),
+        }
+    }
+}
+
+/// Returns the minor numbers of all versions of glibc 2 that an object names.
+fn glibc_versions(object: &[u8]) -> BTreeSet<u32> {
+    let mut versions = BTreeSet::new();
+    let mut rest = object;
+    while let Some(at) = rest.windows(GLIBC.len()).position(|window| window == GLIBC) {
+        rest = &rest[at + GLIBC.len()..];
+        let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+        let number = str::from_utf8(&rest[..digits]).ok().and_then(|text| text.parse::<u32>().ok());
+        versions.extend(number);
+    }
+    versions
+}
+
+/// Reads the keys, and checks that a machine will take them together.
+fn keys(update: &Update) -> Result<Vec<PublicKey>, BuildError> {
+    let failed = |path: &Path, source| BuildError::TrustedKeys { path: path.to_owned(), source };
+    let mut keys = Vec::new();
+    for TrustedKey { path, content } in &update.keys {
+        keys.push(PublicKey::parse(content).map_err(|source| failed(path, source))?);
+    }
+    let revoked = match &update.revoked {
+        Some(file) => TrustedKeys::parse_revoked(&file.content)
+            .map_err(|source| failed(&file.path, source))?,
+        None => BTreeSet::new(),
+    };
+    let Some(last) = update.keys.last() else { return Ok(keys) };
+    let threshold = match update.threshold {
+        Some(threshold) => usize::from(threshold),
+        None if keys.len() == 1 => 1,
+        None => {
+            let (path, keys) = (last.path.clone(), keys.len());
+            return Err(failed(&last.path, SignatureError::NoThreshold { path, keys }));
+        }
+    };
+    TrustedKeys::new(keys.clone(), &revoked, threshold)
+        .map_err(|source| failed(&last.path, source))?;
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_glibc_that_an_object_names_is_found() {
+        let object = b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.9\0GLIBC_PRIVATE\0";
+        assert_eq!(glibc_versions(object).last(), Some(&34));
+        assert!(glibc_versions(b"GLIBC_2.").is_empty());
+    }
+
+    #[test]
+    fn a_program_for_another_machine_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent");
+        fs::write(&path, b"#!/bin/sh\n").unwrap();
+        let error = Agent::read(Some(&path), Architecture::X86_64).unwrap_err();
+        assert!(matches!(error, BuildError::Agent { .. }), "{error}");
+        let error = Agent::read(None, Architecture::Arm64).unwrap_err();
+        assert!(error.hint().unwrap().contains("--agent"), "{error}");
+        let this = std::env::current_exe().unwrap();
+        let (own, other) = if cfg!(target_arch = "x86_64") {
+            (Architecture::X86_64, Architecture::Arm64)
+        } else {
+            (Architecture::Arm64, Architecture::X86_64)
+        };
+        Agent::read(Some(&this), own).unwrap();
+        let error = Agent::read(Some(&this), other).unwrap_err().to_string();
+        assert!(error.contains("-linux-gnu"), "{error}");
+    }
+}
