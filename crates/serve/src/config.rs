@@ -43,7 +43,7 @@ pub struct Config {
 }
 
 /// Where proxy DHCP listens, and what it tells machines.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DhcpConfig {
     /// Where requests that firmware broadcasts arrive; port 67 by rights.
     pub listen: SocketAddr,
@@ -51,6 +51,9 @@ pub struct DhcpConfig {
     pub boot: SocketAddr,
     /// The address machines reach this server at, if the one of [`Config::listen`] is none.
     pub address: Option<Ipv4Addr>,
+    /// The interface that is listened on and answered through; without one that of the address,
+    /// with `*` all of them.
+    pub interface: Option<String>,
 }
 
 /// A certificate chain and its private key, both PEM.
@@ -105,7 +108,7 @@ impl Default for Limits {
 impl Default for DhcpConfig {
     fn default() -> Self {
         let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-        Self { listen: any(67), boot: any(4011), address: None }
+        Self { listen: any(67), boot: any(4011), address: None, interface: None }
     }
 }
 

@@ -26,7 +26,7 @@ const KEYS: [(&[&str], &[&str]); 8] = [
     ),
     (&["tls"], &["certificate", "key"]),
     (&["tftp"], &["enable", "listen"]),
-    (&["dhcp"], &["proxy", "listen", "boot", "address"]),
+    (&["dhcp"], &["proxy", "listen", "boot", "address", "interface"]),
     (
         &["limits"],
         &[
@@ -89,6 +89,7 @@ struct RawDhcp {
     listen: Option<SocketAddr>,
     boot: Option<SocketAddr>,
     address: Option<Ipv4Addr>,
+    interface: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -206,6 +207,7 @@ impl Reader {
                 listen: dhcp.listen.unwrap_or(usual.listen),
                 boot: dhcp.boot.unwrap_or(usual.boot),
                 address: dhcp.address,
+                interface: dhcp.interface.clone(),
             }
         });
         // Firmware that asks a proxy is sent to TFTP, unless it is told not to.

@@ -212,9 +212,14 @@ impl Sockets {
             None => None,
             Some(at) => {
                 let http = http.local_addr().unwrap_or(config.listen);
-                let settings = dhcp::settings(config, at, http, shared)?;
-                let listen = bound("DHCP", at.listen, UdpSocket::bind(at.listen)).await?;
-                let boot = bound("DHCP", at.boot, UdpSocket::bind(at.boot)).await?;
+                let interfaces = dhcp::Interfaces::read()?;
+                let interface = interfaces.choose(at, http.ip())?;
+                let settings = dhcp::settings(config, at, http, &interfaces, shared)?;
+                let listen = dhcp::open(at.listen, interface.as_deref())?;
+                let boot = dhcp::open(at.boot, interface.as_deref())?;
+                if let Some(name) = interface {
+                    shared.log.note(format!("proxy DHCP is kept to the interface {name}"));
+                }
                 Some(ProxyServer::new(listen, boot, settings, Arc::clone(shared)))
             }
         };

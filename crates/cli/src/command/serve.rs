@@ -33,6 +33,11 @@ pub(crate) struct Serve {
     #[arg(long)]
     proxy_dhcp: bool,
 
+    /// Interface that proxy DHCP is kept to, which implies --proxy-dhcp; * for all [default: what the
+    /// configuration says, or the one that has the address machines are told]
+    #[arg(long, value_name = "NAME")]
+    dhcp_interface: Option<String>,
+
     /// Folder with iPXE's programs [default: what the configuration says, or /usr/lib/ipxe]
     #[arg(long, value_name = "DIR")]
     ipxe: Option<PathBuf>,
@@ -79,11 +84,14 @@ impl Serve {
             config.folders.clone_from(&self.folders);
         }
         config.listen = self.listen.unwrap_or(config.listen);
-        if self.tftp || self.proxy_dhcp {
+        if self.tftp || self.proxy_dhcp || self.dhcp_interface.is_some() {
             config.tftp.get_or_insert(Config::TFTP);
         }
         if self.proxy_dhcp {
             config.dhcp.get_or_insert_default();
+        }
+        if let Some(name) = &self.dhcp_interface {
+            config.dhcp.get_or_insert_default().interface = Some(name.clone());
         }
         config.ipxe = self.ipxe.clone().or_else(|| config.ipxe.take());
         config.check &= !self.no_check;

@@ -1,11 +1,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as PlainSocket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use tokio::net::UdpSocket;
 use tokio::time::sleep;
 
 use super::answer::{ProxyAnswer, ProxySettings};
+use super::interface::{ALL, Interfaces, told_address};
 use super::packet::DhcpPacket;
 use super::programs;
 use crate::ServeError;
@@ -34,13 +37,14 @@ pub(crate) fn settings(
     config: &Config,
     dhcp: &DhcpConfig,
     http: SocketAddr,
+    interfaces: &Interfaces,
     shared: &Shared,
 ) -> Result<ProxySettings, ServeError> {
-    let listened = match http.ip() {
-        IpAddr::V4(address) if !address.is_unspecified() => Some(address),
-        _ => None,
-    };
-    let address = dhcp.address.or(listened).or_else(own_address).ok_or(ServeError::NoAddress)?;
+    let address = told_address(dhcp, http.ip()).or_else(|| match dhcp.interface.as_deref() {
+        None | Some(ALL) => own_address(),
+        Some(name) => interfaces.address_of(name),
+    });
+    let address = address.ok_or(ServeError::NoAddress)?;
     let base = config.url.as_ref().map_or_else(
         || {
             let scheme = if config.tls.is_some() { "https" } else { "http" };
@@ -49,6 +53,23 @@ pub(crate) fn settings(
         ToString::to_string,
     );
     Ok(programs::find(shared, address, base))
+}
+
+/// Opens a socket that hears and reaches one interface alone, if it is given.
+pub(crate) fn open(address: SocketAddr, interface: Option<&str>) -> Result<UdpSocket, ServeError> {
+    let failed = |source: std::io::Error| ServeError::Listen { what: "DHCP", address, source };
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket: OwnedFd = socket_with(family, SocketType::DGRAM, flags, None)
+        .map_err(|error| failed(error.into()))?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(failed)?;
+    // Before the socket has its port, so that servers for other interfaces may have the same.
+    if let Some(name) = interface {
+        let kept = socket.bind_device(Some(name.as_bytes()));
+        kept.map_err(|source| ServeError::KeepTo { name: name.to_owned(), source })?;
+    }
+    bind(&socket, &address).map_err(|error| failed(error.into()))?;
+    Ok(socket)
 }
 
 /// Returns the address that this machine reaches others from.
