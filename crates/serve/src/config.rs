@@ -54,6 +54,18 @@ pub struct DhcpConfig {
     /// The interface that is listened on and answered through; without one that of the address,
     /// with `*` all of them.
     pub interface: Option<String>,
+    /// What UEFI firmware that boots by HTTP is given if both are there.
+    pub http_boot: HttpBoot,
+}
+
+/// What UEFI firmware that boots by HTTP is given; where it is not there, it gets the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpBoot {
+    /// iPXE, which asks what the machine boots.
+    #[default]
+    Ipxe,
+    /// The UKI of the machine's profile.
+    Uki,
 }
 
 /// A certificate chain and its private key, both PEM.
@@ -108,7 +120,13 @@ impl Default for Limits {
 impl Default for DhcpConfig {
     fn default() -> Self {
         let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-        Self { listen: any(67), boot: any(4011), address: None, interface: None }
+        Self {
+            listen: any(67),
+            boot: any(4011),
+            address: None,
+            interface: None,
+            http_boot: HttpBoot::Ipxe,
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use flagstone_serve::{Config, LogFormat, Server, TlsFiles};
+use flagstone_serve::{Config, LogFormat, ServeError, Server, TlsFiles};
 
 /// Arguments of `flagstone serve`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
     /// Folders whose files are served below `/files/`, such as the output of `flagstone build`; a
     /// set of files for network boot in them is what machines boot, unless a configuration says
@@ -69,13 +69,20 @@ enum Format {
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        let server = Server::open(&self.configure()?, Box::new(io::stderr()))?;
+        let this = self.clone();
+        server.run(move || this.configure())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Reads the configuration; what the arguments say goes before it.
+    fn configure(&self) -> Result<Config, ServeError> {
         let mut config = match &self.config {
             Some(path) => Config::load(path)?,
             None => Config::default(),
         };
         self.apply(&mut config);
-        Server::open(&config, Box::new(io::stderr()))?.run()?;
-        Ok(ExitCode::SUCCESS)
+        Ok(config)
     }
 
     /// Lets arguments go before the configuration.

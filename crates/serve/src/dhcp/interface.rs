@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::{SockaddrIn, SockaddrStorage};
 
 use crate::{DhcpConfig, ServeError};
 
@@ -30,8 +31,8 @@ impl Interfaces {
             let name = entry.interface_name.split(':').next().unwrap_or_default();
             let interface = all.0.entry(name.to_owned()).or_default();
             interface.is_loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-            let address = entry.address.as_ref().and_then(|address| address.as_sockaddr_in());
-            interface.addresses.extend(address.map(|address| address.ip()));
+            let address = entry.address.as_ref().and_then(SockaddrStorage::as_sockaddr_in);
+            interface.addresses.extend(address.map(SockaddrIn::ip));
         }
         Ok(all)
     }
@@ -94,7 +95,7 @@ mod tests {
         let chosen = |name: Option<&str>, told: Option<[u8; 4]>, http: [u8; 4]| {
             let interface = name.map(str::to_owned);
             let address = told.map(Ipv4Addr::from);
-            let dhcp = DhcpConfig { interface, address, ..DhcpConfig::default() };
+            let dhcp = DhcpConfig { address, interface, ..DhcpConfig::default() };
             let chosen = interfaces.choose(&dhcp, Ipv4Addr::from(http).into());
             chosen.map_err(|error| error.to_string())
         };

@@ -12,9 +12,10 @@ use super::interface::{ALL, Interfaces, told_address};
 use super::packet::DhcpPacket;
 use super::programs;
 use crate::ServeError;
-use crate::config::{Config, DhcpConfig};
+use crate::config::DhcpConfig;
 use crate::http::Shared;
 use crate::log::Event;
+use crate::state::State;
 
 /// Longer packets do not fit a network that machines boot from.
 const MAX_PACKET: usize = 4096;
@@ -28,31 +29,29 @@ const OUTSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 
 pub(crate) struct ProxyServer {
     listen: UdpSocket,
     boot: UdpSocket,
-    settings: ProxySettings,
     shared: Arc<Shared>,
 }
 
 /// Finds out what machines are told.
 pub(crate) fn settings(
-    config: &Config,
     dhcp: &DhcpConfig,
     http: SocketAddr,
     interfaces: &Interfaces,
-    shared: &Shared,
+    state: &State,
 ) -> Result<ProxySettings, ServeError> {
     let address = told_address(dhcp, http.ip()).or_else(|| match dhcp.interface.as_deref() {
         None | Some(ALL) => own_address(),
         Some(name) => interfaces.address_of(name),
     });
     let address = address.ok_or(ServeError::NoAddress)?;
-    let base = config.url.as_ref().map_or_else(
+    let base = state.url.as_ref().map_or_else(
         || {
-            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            let scheme = if state.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{address}:{}", http.port())
         },
         ToString::to_string,
     );
-    Ok(programs::find(shared, address, base))
+    Ok(programs::find(&state.folders, address, base, dhcp.http_boot))
 }
 
 /// Opens a socket that hears and reaches one interface alone, if it is given.
@@ -83,19 +82,8 @@ fn own_address() -> Option<Ipv4Addr> {
 }
 
 impl ProxyServer {
-    pub(crate) fn new(
-        listen: UdpSocket,
-        boot: UdpSocket,
-        settings: ProxySettings,
-        shared: Arc<Shared>,
-    ) -> Self {
-        Self { listen, boot, settings, shared }
-    }
-
-    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        let usual = DhcpConfig::default();
-        let address = |socket: &UdpSocket, usual| socket.local_addr().unwrap_or(usual);
-        (address(&self.listen, usual.listen), address(&self.boot, usual.boot))
+    pub(crate) fn new(listen: UdpSocket, boot: UdpSocket, shared: Arc<Shared>) -> Self {
+        Self { listen, boot, shared }
     }
 
     /// Answers for as long as the process lives.
@@ -105,10 +93,9 @@ impl ProxyServer {
                 self.shared.log.error(format!("answers by broadcast are not possible: {error}"));
             }
         }
-        self.shared.log.note(format!(
-            "proxy DHCP sends machines to {} and {}",
-            self.settings.address, self.settings.base
-        ));
+        if let Some(ProxySettings { address, base, .. }) = &self.shared.state().proxy {
+            self.shared.log.note(format!("proxy DHCP sends machines to {address} and {base}"));
+        }
         tokio::join!(self.answer_all(&self.listen, false), self.answer_all(&self.boot, true));
     }
 
@@ -126,7 +113,11 @@ impl ProxyServer {
         let metrics = &self.shared.metrics;
         let Ok(packet) = DhcpPacket::parse(bytes) else { return metrics.dhcp_malformed.add(1) };
         let SocketAddr::V4(from) = from else { return metrics.dhcp_ignored.add(1) };
-        let answer = ProxyAnswer::to(&packet, from, is_boot_port, &self.settings);
+        let state = self.shared.state();
+        let answer = state.proxy.as_ref().and_then(|settings| {
+            let uki = programs::uki(&state.plan, &packet);
+            ProxyAnswer::to(&packet, from, is_boot_port, settings, uki.as_deref())
+        });
         let Some(answer) = answer else { return metrics.dhcp_ignored.add(1) };
         let sent = socket.send_to(&answer.packet.to_bytes(), answer.to).await;
         metrics.dhcp_answers.add(1);

@@ -212,9 +212,45 @@ fn proxy_dhcp_starts_firmware_and_then_ipxe() {
     }
 }
 
+/// The machine is known by its MAC address already when its firmware asks.
+#[test]
+fn firmware_that_boots_by_http_gets_the_uki_of_its_own_profile() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["ipxe.efi", "k", "a.efi", "b.efi"] {
+        fs::write(dir.path().join(name), name).unwrap();
+    }
+    let text = "[tftp]\nlisten = PORT\n\
+        [dhcp]\nproxy = true\nlisten = PORT\nboot = PORT\nhttp-boot = \"uki\"\n\
+        [profiles.a]\nkernel = \"k\"\nuki = \"a.efi\"\n\
+        [profiles.b]\nkernel = \"k\"\nuki = \"b.efi\"\n\
+        [profiles.c]\nkernel = \"k\"\n\
+        [groups.a]\nprofile = \"a\"\n\
+        [groups.b]\nprofile = \"b\"\nmatch = { mac = \"52:54:00:12:34:56\" }\n\
+        [groups.c]\nprofile = \"c\"\nmatch = { mac = \"52:54:00:12:34:57\" }\n";
+    let server = start(&config(dir.path(), text));
+    let (listen, _) = server.addresses.dhcp.unwrap();
+    let socket = socket();
+    let mut buffer = [0; 2000];
+    for (last, file) in [(0x55, "a.efi"), (0x56, "b.efi"), (0x57, "ipxe.efi")] {
+        let mut packet = request(1, "HTTPClient:Arch:00016:UNDI:003001", 16);
+        packet.client[5] = last;
+        socket.send_to(&packet.to_bytes(), listen).unwrap();
+        let (len, _) = socket.recv_from(&mut buffer).unwrap();
+        let answer = DhcpPacket::parse(&buffer[..len]).unwrap();
+        let url = format!("http://{}/files/{file}", server.addresses.http);
+        assert_eq!(String::from_utf8(answer.options[&67].clone()).unwrap(), url);
+        assert_eq!(answer.options[&60], b"HTTPClient");
+        assert!(!answer.options.contains_key(&43));
+    }
+    // iPXE of the same machine gets the script of the profile's kernel.
+    assert!(
+        server.get("/ipxe?mac=525400123456").text().contains("kernel http://boot.test/files/k")
+    );
+}
+
 /// Runs a test again in a network namespace: two interfaces joined by a cable, no default route.
 /// Tells whether this is there already; if not, the test has been run, or has no judge.
-fn is_in_namespace(test: &str) -> bool {
+fn is_in_namespace(name: &str) -> bool {
     const MARK: &str = "FLAGSTONE_TEST_NAMESPACE";
     const CABLE: &str = "set -e
         ip link add name client0 type veth peer name boot0
@@ -227,7 +263,7 @@ fn is_in_namespace(test: &str) -> bool {
     if has_judge("unshare") && has_judge("ip") {
         let own = std::env::current_exe().unwrap();
         let mut inside = Command::new("unshare");
-        inside.args(["--map-root-user", "--net", "sh", "-c", CABLE]).arg(own).arg(test);
+        inside.args(["--map-root-user", "--net", "sh", "-c", CABLE]).arg(own).arg(name);
         let output = inside.env(MARK, "1").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         let told = String::from_utf8_lossy(&output.stderr);
