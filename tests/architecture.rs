@@ -70,7 +70,7 @@ const FENCED: [(&str, &[&str]); 8] = [
     ("clap", &["agent", "cli"]),
     ("hyper", &["serve"]),
     ("indicatif", &["cli"]),
-    ("nix", &["sandbox"]),
+    ("nix", &["sandbox", "serve"]),
     ("pgp", &["debian"]),
     ("tokio", &["serve"]),
     ("ed25519-dalek", &["signature"]),

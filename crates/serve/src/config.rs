@@ -43,7 +43,7 @@ pub struct Config {
 }
 
 /// Where proxy DHCP listens, and what it tells machines.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DhcpConfig {
     /// Where requests that firmware broadcasts arrive; port 67 by rights.
     pub listen: SocketAddr,
@@ -51,6 +51,21 @@ pub struct DhcpConfig {
     pub boot: SocketAddr,
     /// The address machines reach this server at, if the one of [`Config::listen`] is none.
     pub address: Option<Ipv4Addr>,
+    /// The interface that is listened on and answered through; without one that of the address,
+    /// with `*` all of them.
+    pub interface: Option<String>,
+    /// What UEFI firmware that boots by HTTP is given if both are there.
+    pub http_boot: HttpBoot,
+}
+
+/// What UEFI firmware that boots by HTTP is given; where it is not there, it gets the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpBoot {
+    /// iPXE, which asks what the machine boots.
+    #[default]
+    Ipxe,
+    /// The UKI of the machine's profile.
+    Uki,
 }
 
 /// A certificate chain and its private key, both PEM.
@@ -105,7 +120,13 @@ impl Default for Limits {
 impl Default for DhcpConfig {
     fn default() -> Self {
         let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-        Self { listen: any(67), boot: any(4011), address: None }
+        Self {
+            listen: any(67),
+            boot: any(4011),
+            address: None,
+            interface: None,
+            http_boot: HttpBoot::Ipxe,
+        }
     }
 }
 

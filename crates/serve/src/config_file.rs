@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::{Config, DhcpConfig, Limits, LogFormat, ProfileSpec, TlsFiles};
+use crate::config::{Config, DhcpConfig, HttpBoot, Limits, LogFormat, ProfileSpec, TlsFiles};
 use crate::diagnostic::{Located, Mistake, Mistakes, Place, Text};
 use crate::group::{self, Group};
 use crate::label::{LabelName, Labels, STANDARD};
@@ -26,7 +26,7 @@ const KEYS: [(&[&str], &[&str]); 8] = [
     ),
     (&["tls"], &["certificate", "key"]),
     (&["tftp"], &["enable", "listen"]),
-    (&["dhcp"], &["proxy", "listen", "boot", "address"]),
+    (&["dhcp"], &["proxy", "listen", "boot", "address", "interface", "http-boot"]),
     (
         &["limits"],
         &[
@@ -82,13 +82,24 @@ struct RawTftp {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawDhcp {
     #[serde(default)]
     proxy: bool,
     listen: Option<SocketAddr>,
     boot: Option<SocketAddr>,
     address: Option<Ipv4Addr>,
+    interface: Option<String>,
+    #[serde(default)]
+    http_boot: RawHttpBoot,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawHttpBoot {
+    #[default]
+    Ipxe,
+    Uki,
 }
 
 #[derive(Default, Deserialize)]
@@ -206,6 +217,11 @@ impl Reader {
                 listen: dhcp.listen.unwrap_or(usual.listen),
                 boot: dhcp.boot.unwrap_or(usual.boot),
                 address: dhcp.address,
+                interface: dhcp.interface,
+                http_boot: match dhcp.http_boot {
+                    RawHttpBoot::Ipxe => HttpBoot::Ipxe,
+                    RawHttpBoot::Uki => HttpBoot::Uki,
+                },
             }
         });
         // Firmware that asks a proxy is sent to TFTP, unless it is told not to.

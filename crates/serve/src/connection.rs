@@ -11,7 +11,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
 use crate::http::{Client, Shared, answer};
@@ -40,7 +39,6 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Listens for HTTP until the server stops.
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
-    pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) limits: Limits,
     pub(crate) shared: Arc<Shared>,
     /// As many permits as there may be connections.
@@ -95,7 +93,9 @@ impl Listener {
         // An answer's last bytes are not kept back for more.
         let _ = stream.set_nodelay(true);
         let Ok(local) = stream.local_addr() else { return };
-        let stream = match &self.tls {
+        let tls = self.shared.state().tls.clone();
+        let is_tls = tls.is_some();
+        let stream = match tls {
             None => Stream::Plain(stream),
             Some(tls) => match timeout(self.limits.header_time, tls.accept(stream)).await {
                 Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
@@ -104,7 +104,7 @@ impl Listener {
         };
         let wire = Wire::new(stream, self.limits, Arc::clone(&self.shared.metrics));
         let outlet = wire.outlet();
-        let client = Client { address, local, is_tls: self.tls.is_some(), outlet };
+        let client = Client { address, local, is_tls, outlet };
         let service = service_fn(|request| {
             let response = answer(&self.shared, &client, request);
             async { Ok::<_, Infallible>(response.await) }

@@ -46,6 +46,30 @@ pub enum ServeError {
     /// Proxy DHCP needs an address that machines reach.
     #[error("proxy DHCP does not know which address machines reach this server at")]
     NoAddress,
+    /// This machine does not have an interface.
+    #[error("there is no interface `{name}`: this machine has {}", known.join(", "))]
+    NoInterface {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// The interfaces of this machine cannot be listed.
+    #[error("failed to list the interfaces of this machine")]
+    Interfaces {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A socket cannot be kept to an interface.
+    #[error("failed to keep a socket for DHCP to the interface {name}")]
+    KeepTo {
+        /// The interface.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A certificate or its key is of no use.
     #[error("{} has no {what}", path.display())]
     Pem {
@@ -80,6 +104,11 @@ impl ServeError {
             Self::NoFolder => "name one: `flagstone serve out`, or `folders = [\"out\"]`",
             Self::NoAddress => {
                 "listen on the address itself (--listen 192.0.2.1:8080), or set `address` in [dhcp]"
+            }
+            Self::NoInterface { .. } => "`interface` in [dhcp], or --dhcp-interface, names it",
+            Self::KeepTo { .. } => {
+                "before Linux 5.7 this needs the capability CAP_NET_RAW; `interface = \"*\"` in [dhcp] \
+                 does without"
             }
             Self::Pem { what: "certificate", .. } => {
                 "a certificate in PEM begins with `-----BEGIN CERTIFICATE-----`"

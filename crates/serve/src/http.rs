@@ -2,7 +2,7 @@ mod files;
 mod machine;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -15,16 +15,14 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use crate::address::BaseUrl;
 use crate::body::ReplyBody;
-use crate::checks::Checks;
 use crate::exchange::Exchange;
-use crate::folder::Folders;
 use crate::label::Labels;
 use crate::log::Log;
 use crate::machines::{Machines, Progress};
 use crate::metrics::Metrics;
-use crate::plan::Plan;
 use crate::reply::{Content, PLAIN, Reply};
 use crate::script::first_script;
+use crate::state::State;
 use crate::status_page;
 use crate::wire::Outlet;
 
@@ -37,14 +35,26 @@ const MAX_REPORT_CHARS: usize = 200;
 
 /// What all connections share.
 pub(crate) struct Shared {
-    pub(crate) plan: Plan,
-    pub(crate) folders: Folders,
-    /// `None` if nothing is to be checked.
-    pub(crate) checks: Option<Checks>,
+    state: RwLock<Arc<State>>,
     pub(crate) log: Arc<Log>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) machines: Machines,
-    pub(crate) url: Option<BaseUrl>,
+}
+
+impl Shared {
+    pub(crate) fn new(state: State, log: Arc<Log>) -> Self {
+        let state = RwLock::new(Arc::new(state));
+        Self { state, log, metrics: Arc::default(), machines: Machines::default() }
+    }
+
+    /// Returns what is in force; who asks once for each request sees nothing change in between.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn replace(&self, state: Arc<State>) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
 }
 
 /// What is known about one connection.
@@ -165,7 +175,7 @@ fn with_base(
     then: impl FnOnce(&BaseUrl) -> Reply,
 ) -> Reply {
     let host = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
-    let base = match (&shared.url, host) {
+    let base = match (&shared.state().url, host) {
         (Some(url), _) => Ok(url.clone()),
         (None, Some(host)) => BaseUrl::from_host(host, client.is_tls),
         (None, None) => Ok(BaseUrl::from_address(client.local, client.is_tls)),

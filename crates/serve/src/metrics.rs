@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) dhcp_ignored: Counter,
     pub(crate) dhcp_malformed: Counter,
     pub(crate) refused_files: Counter,
+    pub(crate) reloads: Counter,
+    pub(crate) failed_reloads: Counter,
 }
 
 /// A number that only grows.
@@ -91,6 +93,11 @@ impl Metrics {
             ("{result=\"malformed\"}", self.dhcp_malformed.get()),
         ];
         metric("dhcp_packets_total", "counter", "Packets received by proxy DHCP.", &dhcp);
+        let reloads = [
+            ("{result=\"accepted\"}", self.reloads.get()),
+            ("{result=\"refused\"}", self.failed_reloads.get()),
+        ];
+        metric("reloads_total", "counter", "Configurations read anew.", &reloads);
         for (name, help, counter) in [
             ("connections_total", "Connections accepted.", &self.connections),
             ("http_sent_bytes_total", "Bytes of bodies sent over HTTP.", &self.http_bytes),

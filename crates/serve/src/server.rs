@@ -2,7 +2,6 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UdpSocket};
@@ -11,17 +10,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::checks::Checks;
 use crate::connection::{Listener, listen};
 use crate::dhcp::ProxyServer;
-use crate::folder::Folders;
 use crate::http::Shared;
 use crate::log::Log;
-use crate::machines::Machines;
-use crate::plan::Plan;
-use crate::profile::Profile;
+use crate::reload::{Fixed, Reloader};
+use crate::state::State;
 use crate::tftp::TftpServer;
-use crate::{Config, ServeError, dhcp, tls};
+use crate::{Config, ServeError, dhcp};
 
 /// At least so many threads, so that one that waits for a disk keeps nobody else waiting.
 const MIN_THREADS: usize = 4;
@@ -33,6 +29,7 @@ pub struct Server {
     tftp: Option<TftpServer>,
     dhcp: Option<ProxyServer>,
     shared: Arc<Shared>,
+    fixed: Arc<Fixed>,
     grace: std::time::Duration,
     addresses: Addresses,
 }
@@ -57,8 +54,11 @@ impl Server {
     /// Fails if the configuration has mistakes, a folder cannot be served or an address cannot be
     /// listened on.
     pub fn open(config: &Config, log: Box<dyn Write + Send>) -> Result<Self, ServeError> {
-        let shared = shared(config, log)?;
-        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let log = Arc::new(Log::new(config.log, log));
+        let (mut state, notes) = State::new(config, &log)?;
+        for note in notes {
+            log.note(note);
+        }
         let threads = std::thread::available_parallelism().map_or(1, Into::into).max(MIN_THREADS);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -67,18 +67,21 @@ impl Server {
             .enable_time()
             .build()
             .map_err(|source| ServeError::Threads { source })?;
-        let sockets = runtime.block_on(Sockets::open(config, &shared))?;
+        let sockets = runtime.block_on(Sockets::open(config, &mut state, &log))?;
         let addresses = sockets.addresses(config);
-        let Sockets { http, tftp, dhcp } = sockets;
+        let shared = Arc::new(Shared::new(state, log));
+        let Sockets { http, tftp, dhcp, interface } = sockets;
+        let tftp = tftp.map(|socket| TftpServer::new(socket, Arc::clone(&shared)));
+        let dhcp = dhcp.map(|(listen, boot)| ProxyServer::new(listen, boot, Arc::clone(&shared)));
+        let fixed = Arc::new(Fixed::new(config, interface.as_deref()));
         let listener = Listener {
             socket: http,
-            tls: acceptor,
             limits: config.limits,
             shared: Arc::clone(&shared),
             connections: Arc::new(Semaphore::new(config.limits.connections)),
         };
         let grace = config.limits.grace;
-        Ok(Self { runtime, listener, tftp, dhcp, shared, grace, addresses })
+        Ok(Self { runtime, listener, tftp, dhcp, shared, fixed, grace, addresses })
     }
 
     /// Returns where the server listens, with the ports that the kernel chose for those asked for
@@ -87,21 +90,34 @@ impl Server {
         self.addresses
     }
 
+    /// Returns what puts another configuration into force while the server runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            shared: Arc::clone(&self.shared),
+            fixed: Arc::clone(&self.fixed),
+            http: self.addresses.http,
+            runtime: self.runtime.handle().clone(),
+        }
+    }
+
     /// Answers until SIGTERM or SIGINT arrives; then transfers that are going on get some time to
-    /// end, unless another signal arrives.
+    /// end, unless another signal arrives. At each SIGHUP, the configuration that `configure` gives
+    /// is put into force ([`Reloader::reload`]).
     ///
     /// # Errors
     ///
     /// Fails if the signals cannot be waited for.
-    pub fn run(self) -> Result<(), ServeError> {
-        let signals = {
+    pub fn run(
+        self,
+        configure: impl Fn() -> Result<Config, ServeError> + Send + Sync + 'static,
+    ) -> Result<(), ServeError> {
+        let (mut signals, hangup) = {
             let _guard = self.runtime.enter();
-            let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
-            let [terminate, interrupt] = kinds.map(signal);
-            let both = terminate.and_then(|terminate| Ok((terminate, interrupt?)));
-            both.map_err(|source| ServeError::Threads { source })?
+            let signal = |kind| signal(kind).map_err(|source| ServeError::Threads { source });
+            let stop = Signals(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            (stop, signal(SignalKind::hangup())?)
         };
-        let mut signals = Signals(signals.0, signals.1);
+        self.runtime.spawn(reload_at(hangup, self.reloader(), configure));
         self.run_until(async move || signals.next().await)
     }
 
@@ -118,7 +134,7 @@ impl Server {
         self.runtime.block_on(async {
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
-                if let Some(checks) = &shared.checks {
+                if let Some(checks) = &shared.state().checks {
                     checks.run().await;
                 }
             });
@@ -161,71 +177,53 @@ impl Signals {
     }
 }
 
-/// Finds everything that the configuration is about.
-fn shared(config: &Config, log: Box<dyn Write + Send>) -> Result<Arc<Shared>, ServeError> {
-    if config.folders.is_empty() {
-        return Err(ServeError::NoFolder);
+/// Reads the configuration anew at each signal, one after another.
+async fn reload_at(
+    mut signal: Signal,
+    reloader: Reloader,
+    configure: impl Fn() -> Result<Config, ServeError> + Send + Sync + 'static,
+) {
+    let configure = Arc::new(configure);
+    while signal.recv().await.is_some() {
+        let (reloader, configure) = (reloader.clone(), Arc::clone(&configure));
+        let task = tokio::task::spawn_blocking(move || reloader.reload(configure()));
+        let _ = task.await;
     }
-    let log = Arc::new(Log::new(config.log, log));
-    let served: Vec<PathBuf> = config.folders.iter().chain(&config.ipxe).cloned().collect();
-    let folders = Folders::new(&served)?;
-    let (plan, mut notes) = Plan::new(config, &folders).map_err(ServeError::Config)?;
-    if config.tftp.is_some() || config.dhcp.is_some() {
-        notes.extend(dhcp::missing(&folders));
-    }
-    for note in notes {
-        log.note(note);
-    }
-    let checks = config.check.then(|| {
-        let files = plan.profiles().flat_map(Profile::files);
-        Checks::new(&folders, &log, files)
-    });
-    Ok(Arc::new(Shared {
-        plan,
-        folders,
-        checks,
-        log,
-        metrics: Arc::default(),
-        machines: Machines::default(),
-        url: config.url.clone(),
-    }))
 }
 
 /// Everything that listens.
 struct Sockets {
     http: TcpListener,
-    tftp: Option<TftpServer>,
-    dhcp: Option<ProxyServer>,
+    tftp: Option<UdpSocket>,
+    dhcp: Option<(UdpSocket, UdpSocket)>,
+    /// What those of DHCP are kept to.
+    interface: Option<String>,
 }
 
 impl Sockets {
-    async fn open(config: &Config, shared: &Arc<Shared>) -> Result<Self, ServeError> {
+    /// Opens them, and lets the state know where HTTP is listened for.
+    async fn open(config: &Config, state: &mut State, log: &Log) -> Result<Self, ServeError> {
         let http = bound("HTTP", config.listen, async { listen(config.listen) }).await?;
         let tftp = match config.tftp {
             None => None,
-            Some(address) => {
-                let socket = bound("TFTP", address, UdpSocket::bind(address)).await?;
-                Some(TftpServer::new(socket, Arc::clone(shared)))
-            }
+            Some(address) => Some(bound("TFTP", address, UdpSocket::bind(address)).await?),
         };
-        let dhcp = match &config.dhcp {
-            None => None,
-            Some(at) => {
-                let http = http.local_addr().unwrap_or(config.listen);
-                let settings = dhcp::settings(config, at, http, shared)?;
-                let listen = bound("DHCP", at.listen, UdpSocket::bind(at.listen)).await?;
-                let boot = bound("DHCP", at.boot, UdpSocket::bind(at.boot)).await?;
-                Some(ProxyServer::new(listen, boot, settings, Arc::clone(shared)))
-            }
-        };
-        Ok(Self { http, tftp, dhcp })
+        let at = http.local_addr().unwrap_or(config.listen);
+        let interface = state.prepare_proxy(config, at)?;
+        if let Some(name) = &interface {
+            log.note(format!("proxy DHCP is kept to the interface {name}"));
+        }
+        let open = |address| dhcp::open(address, interface.as_deref());
+        let dhcp = config.dhcp.as_ref().map(|dhcp| Ok((open(dhcp.listen)?, open(dhcp.boot)?)));
+        Ok(Self { http, tftp, dhcp: dhcp.transpose()?, interface })
     }
 
     fn addresses(&self, config: &Config) -> Addresses {
+        let address = |socket: &UdpSocket| socket.local_addr().ok();
         Addresses {
             http: self.http.local_addr().unwrap_or(config.listen),
-            tftp: self.tftp.as_ref().map(TftpServer::address),
-            dhcp: self.dhcp.as_ref().map(ProxyServer::addresses),
+            tftp: self.tftp.as_ref().and_then(address),
+            dhcp: self.dhcp.as_ref().and_then(|(a, b)| address(a).zip(address(b))),
         }
     }
 }

@@ -25,7 +25,7 @@ use flagstone_rootfs::{
     finish, merge, split_archive,
 };
 use flagstone_scripts::{Knowledge, Paths, ScriptKind, Survey};
-use flagstone_serve::{DhcpPacket, ProxyAnswer, ProxySettings, TftpPacket};
+use flagstone_serve::{DhcpPacket, HttpBoot, ProxyAnswer, ProxySettings, TftpPacket};
 use flagstone_signature::{PrivateKey, PublicKey, Signatures, TrustedKeys};
 use flagstone_store::Pack;
 use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
@@ -395,12 +395,11 @@ fn dhcp(data: &[u8]) {
         bios: Some("a".to_owned()),
         efi_x86_64: Some("b".to_owned()),
         efi_arm64: None,
-        uki_x86_64: None,
-        uki_arm64: Some("c".to_owned()),
+        http_boot: HttpBoot::Uki,
     };
     for is_boot_port in [false, true] {
         let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
-        if let Some(answer) = ProxyAnswer::to(&packet, from, is_boot_port, &settings) {
+        if let Some(answer) = ProxyAnswer::to(&packet, from, is_boot_port, &settings, Some("c")) {
             let read = DhcpPacket::parse(&answer.packet.to_bytes());
             assert_eq!(read.as_ref(), Ok(&answer.packet));
         }

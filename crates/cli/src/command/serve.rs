@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use flagstone_serve::{Config, LogFormat, Server, TlsFiles};
+use flagstone_serve::{Config, LogFormat, ServeError, Server, TlsFiles};
 
 /// Arguments of `flagstone serve`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
     /// Folders whose files are served below `/files/`, such as the output of `flagstone build`; a
     /// set of files for network boot in them is what machines boot, unless a configuration says
@@ -32,6 +32,11 @@ pub(crate) struct Serve {
     /// network's own DHCP server
     #[arg(long)]
     proxy_dhcp: bool,
+
+    /// Interface that proxy DHCP is kept to, which implies --proxy-dhcp; * for all [default: what the
+    /// configuration says, or the one that has the address machines are told]
+    #[arg(long, value_name = "NAME")]
+    dhcp_interface: Option<String>,
 
     /// Folder with iPXE's programs [default: what the configuration says, or /usr/lib/ipxe]
     #[arg(long, value_name = "DIR")]
@@ -64,13 +69,20 @@ enum Format {
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        let server = Server::open(&self.configure()?, Box::new(io::stderr()))?;
+        let this = self.clone();
+        server.run(move || this.configure())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Reads the configuration; what the arguments say goes before it.
+    fn configure(&self) -> Result<Config, ServeError> {
         let mut config = match &self.config {
             Some(path) => Config::load(path)?,
             None => Config::default(),
         };
         self.apply(&mut config);
-        Server::open(&config, Box::new(io::stderr()))?.run()?;
-        Ok(ExitCode::SUCCESS)
+        Ok(config)
     }
 
     /// Lets arguments go before the configuration.
@@ -79,11 +91,14 @@ impl Serve {
             config.folders.clone_from(&self.folders);
         }
         config.listen = self.listen.unwrap_or(config.listen);
-        if self.tftp || self.proxy_dhcp {
+        if self.tftp || self.proxy_dhcp || self.dhcp_interface.is_some() {
             config.tftp.get_or_insert(Config::TFTP);
         }
         if self.proxy_dhcp {
             config.dhcp.get_or_insert_default();
+        }
+        if let Some(name) = &self.dhcp_interface {
+            config.dhcp.get_or_insert_default().interface = Some(name.clone());
         }
         config.ipxe = self.ipxe.clone().or_else(|| config.ipxe.take());
         config.check &= !self.no_check;

@@ -7,6 +7,8 @@ use super::options;
 const HEAD: usize = 236;
 const SNAME: std::ops::Range<usize> = 44..108;
 const FILE: std::ops::Range<usize> = 108..236;
+/// The longest name that fits the field `file`, in bytes.
+pub(crate) const MAX_FILE: usize = FILE.end - FILE.start - 1;
 /// What options begin with (RFC 2131, section 3).
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// Some firmware drops what is shorter than a packet of BOOTP (RFC 951: 300 bytes).

@@ -1,10 +1,10 @@
 use std::net::Ipv4Addr;
 
-use super::answer::ProxySettings;
+use super::answer::{ProxySettings, labels_for_http};
+use super::packet::DhcpPacket;
 use crate::boot_set;
+use crate::config::HttpBoot;
 use crate::folder::Folders;
-use crate::http::Shared;
-use crate::label::Labels;
 use crate::plan::Plan;
 
 /// What starts a machine, for each kind of firmware: names in Debian's package `ipxe` first.
@@ -14,9 +14,14 @@ const EFI_ARM64: [&str; 4] =
     ["ipxe-arm64.efi", "snponly-arm64.efi", "arm64-efi/ipxe.efi", "arm64-efi/snponly.efi"];
 
 /// Finds the programs that are there.
-pub(crate) fn find(shared: &Shared, address: Ipv4Addr, base: String) -> ProxySettings {
+pub(crate) fn find(
+    folders: &Folders,
+    address: Ipv4Addr,
+    base: String,
+    http_boot: HttpBoot,
+) -> ProxySettings {
     let first = |names: &[&str]| {
-        let found = names.iter().find(|name| has(&shared.folders, name));
+        let found = names.iter().find(|name| has(folders, name));
         found.map(|name| (*name).to_owned())
     };
     ProxySettings {
@@ -25,18 +30,17 @@ pub(crate) fn find(shared: &Shared, address: Ipv4Addr, base: String) -> ProxySet
         bios: first(&BIOS),
         efi_x86_64: first(&EFI_X86_64),
         efi_arm64: first(&EFI_ARM64),
-        uki_x86_64: uki(&shared.plan, "x86_64"),
-        uki_arm64: uki(&shared.plan, "arm64"),
+        http_boot,
     }
 }
 
-/// Returns the UKI of a machine of which nothing but the architecture is known.
-fn uki(plan: &Plan, architecture: &str) -> Option<String> {
-    let labels = Labels::from_query(&format!("arch={architecture}")).ok()?;
+/// Returns the UKI that a machine with UEFI boots by HTTP, as far as its request says who it is.
+pub(crate) fn uki(plan: &Plan, request: &DhcpPacket) -> Option<String> {
+    let labels = labels_for_http(request)?;
     let (_, profile) = plan.find(&labels).ok()?;
     let uki = profile.uki.as_ref()?;
     let stem = uki.name().strip_suffix(".pxe.efi").unwrap_or_default();
-    let fits = boot_set::architecture(stem).is_none_or(|of_uki| of_uki == architecture);
+    let fits = boot_set::architecture(stem).is_none_or(|of_uki| Some(of_uki) == labels.get("arch"));
     fits.then(|| uki.as_str().to_owned())
 }
 

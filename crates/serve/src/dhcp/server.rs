@@ -1,17 +1,21 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as PlainSocket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use tokio::net::UdpSocket;
 use tokio::time::sleep;
 
 use super::answer::{ProxyAnswer, ProxySettings};
+use super::interface::{ALL, Interfaces, told_address};
 use super::packet::DhcpPacket;
 use super::programs;
 use crate::ServeError;
-use crate::config::{Config, DhcpConfig};
+use crate::config::DhcpConfig;
 use crate::http::Shared;
 use crate::log::Event;
+use crate::state::State;
 
 /// Longer packets do not fit a network that machines boot from.
 const MAX_PACKET: usize = 4096;
@@ -25,30 +29,46 @@ const OUTSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 
 pub(crate) struct ProxyServer {
     listen: UdpSocket,
     boot: UdpSocket,
-    settings: ProxySettings,
     shared: Arc<Shared>,
 }
 
 /// Finds out what machines are told.
 pub(crate) fn settings(
-    config: &Config,
     dhcp: &DhcpConfig,
     http: SocketAddr,
-    shared: &Shared,
+    interfaces: &Interfaces,
+    state: &State,
 ) -> Result<ProxySettings, ServeError> {
-    let listened = match http.ip() {
-        IpAddr::V4(address) if !address.is_unspecified() => Some(address),
-        _ => None,
-    };
-    let address = dhcp.address.or(listened).or_else(own_address).ok_or(ServeError::NoAddress)?;
-    let base = config.url.as_ref().map_or_else(
+    let address = told_address(dhcp, http.ip()).or_else(|| match dhcp.interface.as_deref() {
+        None | Some(ALL) => own_address(),
+        Some(name) => interfaces.address_of(name),
+    });
+    let address = address.ok_or(ServeError::NoAddress)?;
+    let base = state.url.as_ref().map_or_else(
         || {
-            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            let scheme = if state.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{address}:{}", http.port())
         },
         ToString::to_string,
     );
-    Ok(programs::find(shared, address, base))
+    Ok(programs::find(&state.folders, address, base, dhcp.http_boot))
+}
+
+/// Opens a socket that hears and reaches one interface alone, if it is given.
+pub(crate) fn open(address: SocketAddr, interface: Option<&str>) -> Result<UdpSocket, ServeError> {
+    let failed = |source: std::io::Error| ServeError::Listen { what: "DHCP", address, source };
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket: OwnedFd = socket_with(family, SocketType::DGRAM, flags, None)
+        .map_err(|error| failed(error.into()))?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(failed)?;
+    // Before the socket has its port, so that servers for other interfaces may have the same.
+    if let Some(name) = interface {
+        let kept = socket.bind_device(Some(name.as_bytes()));
+        kept.map_err(|source| ServeError::KeepTo { name: name.to_owned(), source })?;
+    }
+    bind(&socket, &address).map_err(|error| failed(error.into()))?;
+    Ok(socket)
 }
 
 /// Returns the address that this machine reaches others from.
@@ -62,19 +82,8 @@ fn own_address() -> Option<Ipv4Addr> {
 }
 
 impl ProxyServer {
-    pub(crate) fn new(
-        listen: UdpSocket,
-        boot: UdpSocket,
-        settings: ProxySettings,
-        shared: Arc<Shared>,
-    ) -> Self {
-        Self { listen, boot, settings, shared }
-    }
-
-    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        let usual = DhcpConfig::default();
-        let address = |socket: &UdpSocket, usual| socket.local_addr().unwrap_or(usual);
-        (address(&self.listen, usual.listen), address(&self.boot, usual.boot))
+    pub(crate) fn new(listen: UdpSocket, boot: UdpSocket, shared: Arc<Shared>) -> Self {
+        Self { listen, boot, shared }
     }
 
     /// Answers for as long as the process lives.
@@ -84,10 +93,9 @@ impl ProxyServer {
                 self.shared.log.error(format!("answers by broadcast are not possible: {error}"));
             }
         }
-        self.shared.log.note(format!(
-            "proxy DHCP sends machines to {} and {}",
-            self.settings.address, self.settings.base
-        ));
+        if let Some(ProxySettings { address, base, .. }) = &self.shared.state().proxy {
+            self.shared.log.note(format!("proxy DHCP sends machines to {address} and {base}"));
+        }
         tokio::join!(self.answer_all(&self.listen, false), self.answer_all(&self.boot, true));
     }
 
@@ -105,7 +113,11 @@ impl ProxyServer {
         let metrics = &self.shared.metrics;
         let Ok(packet) = DhcpPacket::parse(bytes) else { return metrics.dhcp_malformed.add(1) };
         let SocketAddr::V4(from) = from else { return metrics.dhcp_ignored.add(1) };
-        let answer = ProxyAnswer::to(&packet, from, is_boot_port, &self.settings);
+        let state = self.shared.state();
+        let answer = state.proxy.as_ref().and_then(|settings| {
+            let uki = programs::uki(&state.plan, &packet);
+            ProxyAnswer::to(&packet, from, is_boot_port, settings, uki.as_deref())
+        });
         let Some(answer) = answer else { return metrics.dhcp_ignored.add(1) };
         let sent = socket.send_to(&answer.packet.to_bytes(), answer.to).await;
         metrics.dhcp_answers.add(1);

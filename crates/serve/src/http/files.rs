@@ -13,7 +13,8 @@ pub(crate) async fn file(shared: &Shared, path: &str, headers: &HeaderMap) -> Re
     let Ok(path) = ServedPath::from_url(path) else {
         return Reply::error(StatusCode::BAD_REQUEST, "this is not the path of a served file");
     };
-    let opened = match shared.folders.open(&path) {
+    let state = shared.state();
+    let opened = match state.folders.open(&path) {
         Ok(opened) => opened,
         Err(OpenError::Missing) => {
             return Reply::error(StatusCode::NOT_FOUND, "no served folder has this file");
@@ -25,7 +26,7 @@ pub(crate) async fn file(shared: &Shared, path: &str, headers: &HeaderMap) -> Re
             );
         }
     };
-    if let Some(checks) = &shared.checks
+    if let Some(checks) = &state.checks
         && let Verdict::Bad(why) = checks.check(&path, &opened).await
     {
         shared.metrics.refused_files.add(1);

@@ -53,7 +53,8 @@ fn with_profile(
     labels: &Labels,
     then: impl FnOnce(&Group, &Profile) -> Reply,
 ) -> Reply {
-    let found = shared.plan.find(labels);
+    let state = shared.state();
+    let found = state.plan.find(labels);
     let group = found.as_ref().ok().map(|(group, _)| group.name.as_str());
     shared.machines.identified(client.address.ip(), labels, group);
     match found {

@@ -16,6 +16,7 @@ use crate::http::Shared;
 use crate::log::Event;
 use crate::machines::Progress;
 use crate::served_path::ServedPath;
+use crate::state::State;
 
 /// Longer packets are no requests, and clients send nothing else.
 const MAX_PACKET: usize = 2048;
@@ -95,7 +96,8 @@ impl TftpServer {
         let name = file.trim_start_matches('/');
         let path: ServedPath =
             name.strip_prefix("files/").unwrap_or(name).parse().map_err(|_| not_found())?;
-        let opened = self.shared.folders.open(&path).map_err(|error| match error {
+        let state = self.shared.state();
+        let opened = state.folders.open(&path).map_err(|error| match error {
             OpenError::Missing => not_found(),
             OpenError::Unreadable(error) => Refusal(TftpErrorCode::Refused, error.to_string()),
         })?;
@@ -107,7 +109,7 @@ impl TftpServer {
         socket.connect(client).await.map_err(busy)?;
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            Sending { shared, socket, opened, path, transfer, client }.run().await;
+            Sending { shared, state, socket, opened, path, transfer, client }.run().await;
             drop(place);
         });
         Ok(())
@@ -149,6 +151,7 @@ impl Drop for Place {
 /// One transfer with its socket.
 struct Sending {
     shared: Arc<Shared>,
+    state: Arc<State>,
     socket: UdpSocket,
     opened: OpenFile,
     path: ServedPath,
@@ -182,7 +185,7 @@ impl Sending {
     }
 
     async fn send(&mut self, progress: &Progress) -> Result<(), String> {
-        if let Some(checks) = &self.shared.checks
+        if let Some(checks) = &self.state.checks
             && let Verdict::Bad(why) = checks.check(&self.path, &self.opened).await
         {
             self.shared.metrics.refused_files.add(1);

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{config, has_judge, pattern, start};
-use flagstone_serve::{DhcpPacket, TftpPacket};
+use flagstone_serve::{DhcpPacket, Server, TftpPacket};
 
 const TFTP: &str = "[tftp]\nenable = true\nlisten = PORT\n";
 
@@ -210,4 +210,148 @@ fn proxy_dhcp_starts_firmware_and_then_ipxe() {
         let metric = format!("flagstone_dhcp_packets_total{line}\n");
         assert!(metrics.text().contains(&metric), "{}", metrics.text());
     }
+}
+
+/// The machine is known by its MAC address already when its firmware asks.
+#[test]
+fn firmware_that_boots_by_http_gets_the_uki_of_its_own_profile() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["ipxe.efi", "k", "a.efi", "b.efi"] {
+        fs::write(dir.path().join(name), name).unwrap();
+    }
+    let text = "[tftp]\nlisten = PORT\n\
+        [dhcp]\nproxy = true\nlisten = PORT\nboot = PORT\nhttp-boot = \"uki\"\n\
+        [profiles.a]\nkernel = \"k\"\nuki = \"a.efi\"\n\
+        [profiles.b]\nkernel = \"k\"\nuki = \"b.efi\"\n\
+        [profiles.c]\nkernel = \"k\"\n\
+        [groups.a]\nprofile = \"a\"\n\
+        [groups.b]\nprofile = \"b\"\nmatch = { mac = \"52:54:00:12:34:56\" }\n\
+        [groups.c]\nprofile = \"c\"\nmatch = { mac = \"52:54:00:12:34:57\" }\n";
+    let server = start(&config(dir.path(), text));
+    let (listen, _) = server.addresses.dhcp.unwrap();
+    let socket = socket();
+    let mut buffer = [0; 2000];
+    for (last, file) in [(0x55, "a.efi"), (0x56, "b.efi"), (0x57, "ipxe.efi")] {
+        let mut packet = request(1, "HTTPClient:Arch:00016:UNDI:003001", 16);
+        packet.client[5] = last;
+        socket.send_to(&packet.to_bytes(), listen).unwrap();
+        let (len, _) = socket.recv_from(&mut buffer).unwrap();
+        let answer = DhcpPacket::parse(&buffer[..len]).unwrap();
+        let url = format!("http://{}/files/{file}", server.addresses.http);
+        assert_eq!(String::from_utf8(answer.options[&67].clone()).unwrap(), url);
+        assert_eq!(answer.options[&60], b"HTTPClient");
+        assert!(!answer.options.contains_key(&43));
+    }
+    // iPXE of the same machine gets the script of the profile's kernel.
+    assert!(
+        server.get("/ipxe?mac=525400123456").text().contains("kernel http://boot.test/files/k")
+    );
+}
+
+/// Runs a test again in a network namespace: two interfaces joined by a cable, no default route.
+/// Tells whether this is there already; if not, the test has been run, or has no judge.
+fn is_in_namespace(name: &str) -> bool {
+    const MARK: &str = "FLAGSTONE_TEST_NAMESPACE";
+    const CABLE: &str = "set -e
+        ip link add name client0 type veth peer name boot0
+        ip address add 198.51.100.1/24 dev boot0
+        for name in lo client0 boot0; do ip link set $name up; done
+        exec \"$0\" --exact \"$1\" --nocapture";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    if has_judge("unshare") && has_judge("ip") {
+        let own = std::env::current_exe().unwrap();
+        let mut inside = Command::new("unshare");
+        inside.args(["--map-root-user", "--net", "sh", "-c", CABLE]).arg(own).arg(name);
+        let output = inside.env(MARK, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}{told}");
+    }
+    false
+}
+
+fn ip(arguments: &str) {
+    assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success());
+}
+
+/// A client without an address, at the other end of the cable and in a namespace of its own: in the
+/// same one, the kernel would lend it the server's address.
+fn client_on_the_cable() -> UdpSocket {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (plug, plugged) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        sender.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
+        plugged.recv().unwrap();
+        ip("link set client0 up");
+        ip("route add default dev client0");
+        UdpSocket::bind("0.0.0.0:68").unwrap()
+    });
+    let place = receiver.recv().unwrap();
+    let number = place.file_name().unwrap().to_str().unwrap();
+    ip(&format!("link set client0 netns {number}"));
+    plug.send(()).unwrap();
+    let socket = thread.join().unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    socket
+}
+
+#[test]
+fn broadcast_answers_leave_without_a_default_route() {
+    if !is_in_namespace("firmware::broadcast_answers_leave_without_a_default_route") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("ipxe.efi"), "ipxe").unwrap();
+    let client = client_on_the_cable();
+    let question = request(1, "PXEClient", 7).to_bytes();
+    // The first two are kept to the interface; the last one is not, and proves that this matters.
+    for (port, keys, is_answered) in [
+        (67, "address = \"198.51.100.1\"", true),
+        (1067, "interface = \"boot0\"", true),
+        (2067, "address = \"198.51.100.1\"\ninterface = \"*\"", false),
+    ] {
+        let text = format!(
+            "[tftp]\nlisten = PORT\n\
+             [dhcp]\nproxy = true\nlisten = \"0.0.0.0:{port}\"\nboot = PORT\n{keys}\n"
+        );
+        let mut config = config(dir.path(), &text);
+        config.listen = "0.0.0.0:0".parse().unwrap();
+        let server = start(&config);
+        server.log.wait_for(&["event=note", "listening"]);
+        let mut buffer = [0; 2000];
+        // As firmware does, ask again: the kernel drops packets until it has noticed the cable.
+        let answer = (0..20).find_map(|_| {
+            client.send_to(&question, ("255.255.255.255", port)).unwrap();
+            // An answer to an earlier question may still be on its way.
+            client.recv_from(&mut buffer).ok().filter(|(_, from)| from.port() == port)
+        });
+        let line = server.log.wait_for(&["event=dhcp", "to=255.255.255.255:68"]);
+        assert_eq!(line.contains("error="), !is_answered, "{keys}: {line}");
+        assert_eq!(answer.is_some(), is_answered, "{keys}");
+        if is_answered {
+            let (len, from) = answer.unwrap();
+            let answer = DhcpPacket::parse(&buffer[..len]).unwrap();
+            assert_eq!(from, SocketAddr::from(([198, 51, 100, 1], port)), "{keys}");
+            assert_eq!(answer.options[&54], [198, 51, 100, 1], "{keys}");
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_told_with_those_that_are() {
+    if !is_in_namespace("firmware::an_interface_that_is_not_there_is_told_with_those_that_are") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[dhcp]\nproxy = true\nlisten = PORT\nboot = PORT\ninterface = \"eth7\"\n\
+                [tftp]\nlisten = PORT\n";
+    let opened = Server::open(&config(dir.path(), text), Box::new(std::io::sink()));
+    let error = opened.err().unwrap();
+    let shown = "there is no interface `eth7`: this machine has boot0, client0, lo";
+    assert_eq!(error.to_string(), shown);
+    assert!(error.hint().unwrap().contains("--dhcp-interface"));
 }

@@ -4,4 +4,5 @@
 mod firmware;
 mod http;
 mod machines;
+mod reload;
 mod support;

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use flagstone_serve::{Addresses, Config, ServeError, Server};
+use flagstone_serve::{Addresses, Config, Reloader, ServeError, Server};
 
 /// A server that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) addresses: Addresses,
     pub(crate) log: Log,
+    pub(crate) reloader: Reloader,
     stop: Stop,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
 }
@@ -77,13 +78,14 @@ pub(crate) fn start(config: &Config) -> Running {
     let log = Log::default();
     let server = Server::open(config, Box::new(log.clone())).unwrap();
     let addresses = server.addresses();
+    let reloader = server.reloader();
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let thread = std::thread::spawn(move || {
         server.run_until(async move || {
             receiver.recv().await;
         })
     });
-    Running { addresses, log, stop: Stop(sender), thread: Some(thread) }
+    Running { addresses, log, reloader, stop: Stop(sender), thread: Some(thread) }
 }
 
 impl Running {
