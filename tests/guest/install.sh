@@ -11,6 +11,7 @@ say bad_first "$(first bad)"
 install good --ignition SERVER/files/ours.ign >/run/good 2>&1
 say good_status $?
 say good_words "$(tr '\n' ' ' </run/good)"
+udevadm settle
 mkdir /run/in-use
 mount /dev/disk/by-id/virtio-good-part7 /run/in-use
 install good >/run/used 2>&1

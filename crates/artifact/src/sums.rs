@@ -17,6 +17,8 @@ pub struct Sha256Sums(BTreeMap<String, Sha256Digest>);
 impl Sha256Sums {
     /// The name of such a file.
     pub const FILE_NAME: &str = "SHA256SUMS";
+    /// The name of the file beside it with signatures over it.
+    pub const SIGNATURES_NAME: &str = "SHA256SUMS.sig";
 
     /// Returns the longest length of a file, in bytes.
     pub const fn text_max() -> u64 {

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use flagstone_artifact::ImageName;
+use flagstone_artifact::{ImageName, Sha256Sums};
 use rayon::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 
@@ -24,8 +24,8 @@ pub struct Names {
     netboot: bool,
 }
 
-/// The list of digests, in the format of `sha256sum`.
-pub(crate) const SUMS: &str = "SHA256SUMS";
+/// The list of digests.
+pub(crate) const SUMS: &str = Sha256Sums::FILE_NAME;
 
 impl Names {
     /// Returns the names for one release of an image, with or without what boots from the network.
@@ -164,8 +164,9 @@ impl Output {
 
     /// Gives the files their names.
     ///
-    /// The list of digests of an earlier build goes first and the new one comes last, so that an
-    /// interrupted build never leaves a list that speaks of other files.
+    /// The list of digests of an earlier build goes first, with its signatures, and the new one comes
+    /// last, so that an interrupted build never leaves a list that speaks of other files, nor any build
+    /// signatures of another one.
     pub(crate) fn publish(self, names: &Names) -> Result<(), BuildError> {
         // Side by side, so that the disk has something to do all the time.
         names.all().par_iter().with_max_len(1).try_for_each(|name| {
@@ -173,11 +174,13 @@ impl Output {
             let synced = File::open(&path).and_then(|file| file.sync_all());
             synced.map_err(|source| BuildError::Write { path, source })
         })?;
-        let sums = self.dir.join(SUMS);
-        if let Err(source) = fs::remove_file(&sums)
-            && source.kind() != io::ErrorKind::NotFound
-        {
-            return Err(BuildError::Write { path: sums, source });
+        for name in [Sha256Sums::SIGNATURES_NAME, SUMS] {
+            let path = self.dir.join(name);
+            if let Err(source) = fs::remove_file(&path)
+                && source.kind() != io::ErrorKind::NotFound
+            {
+                return Err(BuildError::Write { path, source });
+            }
         }
         for name in names.all() {
             let path = self.dir.join(&name);
@@ -257,6 +260,7 @@ mod tests {
     fn earlier_artefacts_are_replaced_only_on_demand() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(SUMS), "old").unwrap();
+        fs::write(dir.path().join("SHA256SUMS.sig"), "over the old").unwrap();
         let refused = Output::open(dir.path(), &names(), Existing::Refuse);
         assert!(matches!(refused, Err(BuildError::Exists { .. })));
         let output = Output::open(dir.path(), &names(), Existing::Replace).unwrap();

@@ -12,9 +12,6 @@ use serde::Serialize;
 
 use crate::report::{self, Hinted};
 
-/// The name of the file of signatures.
-const SIGNATURE_FILE: &str = "SHA256SUMS.sig";
-
 /// Arguments of `flagstone sign`.
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
@@ -64,7 +61,7 @@ impl Sign {
             write_whole(path, &statement.to_sign())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let path = self.dir.join(SIGNATURE_FILE);
+        let path = self.dir.join(Sha256Sums::SIGNATURES_NAME);
         let mut signatures = self.present(&path)?;
         let mut signed_by = Vec::new();
         for (key, signature) in self.new_signatures(&statement)? {
