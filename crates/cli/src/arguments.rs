@@ -8,9 +8,9 @@ use flagstone_fetch::Url;
 use flagstone_recipe::ByteSize;
 
 use crate::command::{
-    build::Build, cache::Cache, diff::Diff, inside::Inside, keys::Keys, lock::Lock, run::Run,
-    scripts::Scripts, serve::Serve, sign::Sign, verify_rebuild::VerifyRebuild, why::Why,
-    why_not::WhyNot,
+    build::Build, cache::Cache, diff::Diff, inside::Inside, keys::Keys, lock::Lock,
+    payload::Payload, run::Run, scripts::Scripts, serve::Serve, sign::Sign,
+    verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Choose the packages of a recipe, and write down which they are
     Lock(Lock),
+    /// Make, sign, show, verify and apply update payloads
+    Payload(Payload),
     /// Sign the artefacts of a build, so that machines can tell who vouches for them
     Sign(Sign),
     /// Rebuild an image from recipe and lock, and prove that every artefact is the same

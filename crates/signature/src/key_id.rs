@@ -13,6 +13,16 @@ use crate::hex::{Hex, read_hex};
 pub struct KeyId([u8; 8]);
 
 impl KeyId {
+    /// Wraps the 8 bytes of an id, as formats have it that are no text.
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 8 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+
     /// Returns the id of the 32 bytes of a public key.
     pub(crate) fn of(key: &[u8; 32]) -> Self {
         let digest = Sha256Digest::of(key);

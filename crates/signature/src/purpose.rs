@@ -18,7 +18,12 @@ impl Purpose {
         Self("sha256sums".to_owned())
     }
 
-    /// Returns the purpose of signatures on an update payload.
+    /// Returns the purpose of signatures on an update payload's header and manifest.
+    pub fn payload_metadata() -> Self {
+        Self("payload-metadata".to_owned())
+    }
+
+    /// Returns the purpose of signatures on a whole update payload.
     pub fn payload() -> Self {
         Self("payload".to_owned())
     }

@@ -19,6 +19,7 @@ use flagstone_debian::{
 use flagstone_disk::{EspReader, grow_table};
 use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
+use flagstone_payload::{Manifest, Metadata, Signable};
 use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
     ArchiveData, ContentSink, FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput,
@@ -50,7 +51,9 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("module", module),
     ("pack", pack),
     ("packages", packages),
+    ("payload", payload),
     ("pe", pe),
+    ("pmanifest", pmanifest),
     ("recipe", recipe),
     ("release", release),
     ("schemas", schemas),
@@ -278,6 +281,24 @@ fn packages(data: &[u8]) {
 fn pe(data: &[u8]) {
     if let Ok(uki) = Uki::parse(data) {
         let _ = (uki.architecture(), uki.section(".linux"), uki.section(".cmdline"));
+    }
+}
+
+/// A payload as it lies on a disk: everything but whether the signatures fit.
+fn payload(data: &[u8]) {
+    if let Ok(metadata) = Metadata::read(&mut &*data) {
+        let _ = metadata.unverified_manifest();
+    }
+    if let Ok(signable) = Signable::read(data) {
+        assert!(signable.key_ids().len() <= signable.slots());
+    }
+}
+
+/// The manifest of a payload, as if enough keys had signed it.
+fn pmanifest(data: &[u8]) {
+    if let Ok(manifest) = Manifest::parse(data) {
+        let again = Manifest::parse(&manifest.to_bytes()).expect("what is written is read");
+        assert_eq!(again, manifest);
     }
 }
 
