@@ -155,7 +155,7 @@ fn nothing_is_done_for_a_payload_that_nobody_vouches_for() {
     fs::write(home.join("changed"), &data).unwrap();
     let said =
         bad(home, 1, &[&["payload", "apply", "changed", "--keys", "k"][..], &targets].concat());
-    assert!(said.contains("of uki has the wrong data"), "{said}");
+    assert!(said.contains("has the wrong data"), "{said}");
     assert!(bad(home, 1, &["payload", "sign", "changed", "--key", "k/one.key"]).contains("data"));
     let left: Vec<_> = fs::read_dir(home).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 4, "out, k, none, changed: {left:?}");

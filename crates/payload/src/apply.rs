@@ -5,9 +5,10 @@ use flagstone_signature::{PublicKey, Purpose};
 
 use crate::blobs::Blobs;
 use crate::read_back::{read_back, read_back_tree};
+use crate::source::read_extents;
 use crate::unpack::unpack;
 use crate::{
-    Operation, OperationKind, Partition, PartitionName, PayloadError, Source, Target,
+    Operation, OperationKind, Partition, PartitionName, PayloadError, Source, Sources, Target,
     VerifiedMetadata,
 };
 
@@ -52,7 +53,7 @@ pub struct Applied {
 pub fn apply(
     metadata: &VerifiedMetadata,
     source: impl Read,
-    old: Option<&dyn Source>,
+    old: Option<Sources<'_>>,
     targets: &mut Targets<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Applied, PayloadError> {
@@ -61,8 +62,8 @@ pub fn apply(
     check_room(usr, targets.usr.capacity_bytes())?;
     check_room(uki, targets.uki.capacity_bytes())?;
     let mut blobs = Blobs::new(source, metadata.hasher.clone(), metadata.blobs_at);
-    write_partition(usr, old, &mut blobs, targets.usr, progress)?;
-    write_partition(uki, None, &mut blobs, targets.uki, progress)?;
+    write_partition(usr, old.map(|old| old.usr), &mut blobs, targets.usr, progress)?;
+    write_partition(uki, old.map(|old| old.uki), &mut blobs, targets.uki, progress)?;
     let signers = metadata.check_end(blobs)?;
     let tree = read_back_usr(metadata, usr, targets.usr)?;
     read_back(uki, targets.uki)?;
@@ -168,7 +169,7 @@ impl Step<'_> {
             || PayloadError::Unpack { partition: partition.name, operation: number, expected };
         if operation.kind.has_source() {
             let old = old.ok_or(PayloadError::NoSource)?;
-            return crate::source::read_extents(self.partition.name, number, operation, old, out);
+            return read_extents(partition, number, operation, old, out);
         }
         out.resize(usize::try_from(expected).map_err(|_| unpacked())?, 0);
         unpack(operation.kind, data, out).ok_or_else(unpacked)

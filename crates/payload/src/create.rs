@@ -6,6 +6,7 @@ use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 use flagstone_image::verity::VerityWriter;
 use rayon::prelude::*;
 
+use crate::delta::write_delta;
 use crate::extent::BLOCK;
 use crate::pack::{CHUNK_BYTES, Packed, pack};
 use crate::release_folder::Artifact;
@@ -26,41 +27,45 @@ pub struct CreateOptions {
     pub slots: usize,
 }
 
-/// Writes a full payload without signatures to an empty file. The same release gives the same bytes,
-/// whatever the number of threads.
+/// Writes a payload without signatures to an empty file: a full one, or a delta from an old release.
+/// The same releases give the same bytes, whatever the number of threads.
 ///
 /// Its blobs lie in `spool`, an empty file, until the manifest is known, which comes before them.
 ///
 /// # Errors
-/// [`PayloadError`]; also if a file of the release is not what its list of digests says, or the
-/// hash tree of its usr image has another root.
+/// [`PayloadError`]; also if a file of a release is not what its list of digests says, or the
+/// hash tree of the usr image has another root.
 pub fn create(
     folder: &ReleaseFolder,
+    old: Option<&ReleaseFolder>,
     options: CreateOptions,
     spool: &File,
     out: &File,
 ) -> Result<Manifest, PayloadError> {
     let failed = |source| PayloadError::Write { source };
-    let release = &folder.release;
+    let mut release = folder.release.clone();
+    release.old_root_hash = old.map(|old| old.release.root_hash);
     let mut blobs = Spool { file: BufWriter::with_capacity(1 << 20, spool), size: 0 };
-    let mut tree = VerityWriter::new(io::sink(), release.verity.clone());
-    let mut hash = |chunk: &[u8]| {
-        // A sink takes all; what it did not would change the root hash.
-        let _ = tree.write_all(chunk);
+    let mut write = |name, also: &mut (dyn FnMut(&[u8]) + Send)| {
+        let new = folder.artifact(name);
+        match old.map(|old| old.artifact(name)) {
+            None => write_full(name, new, options.compression, &mut blobs, also),
+            Some(old) => write_delta(name, [old, new], options.compression, &mut blobs, also),
+        }
     };
-    let usr = write_partition(PartitionName::Usr, &folder.usr, options, &mut blobs, &mut hash)?;
+    let mut tree = VerityWriter::new(io::sink(), release.verity.clone());
+    let usr = write(PartitionName::Usr, &mut |data| {
+        // A sink takes all; what it did not would change the root hash.
+        let _ = tree.write_all(data);
+    })?;
     let (_, tree) = tree.finish().map_err(|source| PayloadError::Verity { source })?;
     if tree.root_hash != release.root_hash {
         return Err(PayloadError::RootHash { expected: release.root_hash, actual: tree.root_hash });
     }
-    let uki = write_partition(PartitionName::Uki, &folder.uki, options, &mut blobs, &mut |_| {})?;
+    let uki = write(PartitionName::Uki, &mut |_| {})?;
     blobs.file.flush().map_err(failed)?;
-    let manifest = Manifest {
-        release: release.clone(),
-        partitions: [usr, uki],
-        blobs_size: blobs.size,
-        slots: options.slots,
-    };
+    let manifest =
+        Manifest { release, partitions: [usr, uki], blobs_size: blobs.size, slots: options.slots };
     write_payload(&manifest, spool, out).map_err(failed)?;
     Ok(manifest)
 }
@@ -83,46 +88,41 @@ fn write_payload(manifest: &Manifest, mut spool: &File, mut out: &File) -> io::R
 }
 
 /// Blobs as they come, one after the other.
-struct Spool<'a> {
+pub(crate) struct Spool<'a> {
     file: BufWriter<&'a File>,
     size: u64,
 }
 
-/// Packs a file into the operations of a partition. `also` is given the file, chunk by chunk.
-fn write_partition(
+/// Packs a file into the operations of a partition. `also` is given the file, piece by piece.
+fn write_full(
     name: PartitionName,
     artifact: &Artifact,
-    options: CreateOptions,
+    compression: Compression,
     spool: &mut Spool<'_>,
     also: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<Partition, PayloadError> {
     let read = |source| PayloadError::File { path: artifact.path.clone(), source };
-    let window = rayon::current_num_threads() * CHUNKS_A_THREAD * CHUNK_BYTES;
+    let window = window_bytes();
     let (mut hasher, mut operations) = (Sha256Hasher::new(), Vec::new());
-    let (mut content, mut offset) = (None, 0);
-    let mut buffer = vec![0; window.min(usize::try_from(artifact.size).unwrap_or(window))];
+    let (mut content, mut buffer, mut offset) = (None, Vec::new(), 0);
     while offset < artifact.size {
-        let left = artifact.size - offset;
-        let count = usize::try_from(left).unwrap_or(window).min(window);
+        let count = usize::try_from(artifact.size - offset).unwrap_or(window).min(window);
         buffer.resize(count, 0);
         artifact.file.read_exact_at(&mut buffer, offset).map_err(read)?;
         buffer.resize(count.next_multiple_of(block_bytes()), 0);
         let (file_part, filler) = buffer.split_at(count);
-        let ((), packed) = rayon::join(
-            || {
-                rayon::join(|| hasher.update(file_part), || also(file_part));
-            },
+        let (_, packed) = rayon::join(
+            || rayon::join(|| hasher.update(file_part), || also(file_part)),
             || {
                 let chunks = buffer.par_chunks(CHUNK_BYTES).with_max_len(1);
-                chunks.map(|chunk| pack(chunk, options.compression)).collect::<Vec<_>>()
+                chunks.map(|chunk| pack(chunk, compression)).collect::<Vec<_>>()
             },
         );
+        let mut start = offset / BLOCK;
         for (packed, chunk) in packed.into_iter().zip(buffer.chunks(CHUNK_BYTES)) {
-            let start = operations.last().map_or(0, |operation: &Operation| {
-                operation.target.last().map_or(0, |extent| extent.end())
-            });
             let blocks = chunk.len() as u64 / BLOCK;
-            operations.push(spool.add(packed?, Extent { start, blocks })?);
+            operations.push(spool.add(packed?, vec![Extent { start, blocks }])?);
+            start += blocks;
         }
         offset += count as u64;
         if offset == artifact.size {
@@ -142,8 +142,43 @@ fn write_partition(
     })
 }
 
+/// Packs parts of a file, some at a time, and adds the operations that write them.
+pub(crate) fn add_chunks(
+    artifact: &Artifact,
+    chunks: Vec<Vec<Extent>>,
+    compression: Compression,
+    spool: &mut Spool<'_>,
+    operations: &mut Vec<Operation>,
+) -> Result<(), PayloadError> {
+    let mut chunks = chunks.into_iter().peekable();
+    while chunks.peek().is_some() {
+        let some: Vec<_> = chunks.by_ref().take(window_bytes() / CHUNK_BYTES).collect();
+        let pack_one = |target: &Vec<Extent>| pack(&read_extents(artifact, target)?, compression);
+        let packed: Vec<_> = some.par_iter().with_max_len(1).map(pack_one).collect();
+        for (packed, target) in packed.into_iter().zip(some) {
+            operations.push(spool.add(packed?, target)?);
+        }
+    }
+    Ok(())
+}
+
+/// Reads parts of a file, with zeros after its end.
+fn read_extents(artifact: &Artifact, extents: &[Extent]) -> Result<Vec<u8>, PayloadError> {
+    let read = |source| PayloadError::File { path: artifact.path.clone(), source };
+    let mut data = Vec::with_capacity(CHUNK_BYTES);
+    for extent in extents {
+        let start = data.len();
+        let stored = artifact.size.saturating_sub(extent.offset_bytes()).min(extent.len_bytes());
+        let size = |bytes| usize::try_from(bytes).expect("a chunk is small");
+        data.resize(start + size(extent.len_bytes()), 0);
+        let part = &mut data[start..start + size(stored)];
+        artifact.file.read_exact_at(part, extent.offset_bytes()).map_err(read)?;
+    }
+    Ok(data)
+}
+
 impl Spool<'_> {
-    fn add(&mut self, packed: Packed, target: Extent) -> Result<Operation, PayloadError> {
+    fn add(&mut self, packed: Packed, target: Vec<Extent>) -> Result<Operation, PayloadError> {
         let Packed { kind, data, digest } = packed;
         self.file.write_all(&data).map_err(|source| PayloadError::Write { source })?;
         let operation = Operation {
@@ -153,13 +188,18 @@ impl Spool<'_> {
             data_digest: digest,
             source: Vec::new(),
             source_digest: None,
-            target: vec![target],
+            target,
         };
         self.size += data.len() as u64;
         Ok(operation)
     }
 }
 
-fn block_bytes() -> usize {
+/// Returns how much of a file is worked on at once.
+pub(crate) fn window_bytes() -> usize {
+    rayon::current_num_threads() * CHUNKS_A_THREAD * CHUNK_BYTES
+}
+
+pub(crate) fn block_bytes() -> usize {
     usize::try_from(BLOCK).expect("4096 fits")
 }

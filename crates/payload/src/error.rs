@@ -153,11 +153,13 @@ pub enum PayloadError {
         actual: u64,
     },
     /// A delta without what it is made from.
-    #[error("the payload is a delta: it needs the usr image that it is made from")]
+    #[error("the payload is a delta: it needs the images that it is made from")]
     NoSource,
     /// What a delta is made from cannot be read.
-    #[error("failed to read the old usr at byte {offset}")]
+    #[error("failed to read the old {partition} at byte {offset}")]
     Source {
+        /// The partition.
+        partition: PartitionName,
         /// Where.
         offset: u64,
         /// What the system said.
@@ -166,7 +168,7 @@ pub enum PayloadError {
     },
     /// What a delta is made from is another image.
     #[error(
-        "operation {operation} of {partition} finds another old usr: expected sha256 {expected}, got {actual}"
+        "operation {operation} of {partition} finds another old image: expected sha256 {expected}, got {actual}"
     )]
     OldData {
         /// The partition.
@@ -283,7 +285,7 @@ impl PayloadError {
             Self::NoSlot { .. } => "create it with --slots and the number of all keys that sign",
             Self::TooSmall { .. } | Self::TreeTooLarge { .. } => "use a larger partition",
             Self::NoSource | Self::OldData { .. } => {
-                "name the usr image of the old release, or use a full payload"
+                "name the images of the old release, or use a full payload"
             }
             Self::Written { .. } | Self::RootHash { .. } | Self::Target { .. } => {
                 "the disk may be failing: look at `dmesg`"

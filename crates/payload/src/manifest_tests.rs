@@ -1,7 +1,7 @@
 use flagstone_artifact::Architecture;
 
 use super::*;
-use crate::{Extent, Operation, OperationKind, PartitionInfo};
+use crate::{Extent, OldPartition, Operation, OperationKind, PartitionInfo};
 
 fn digest(byte: u8) -> Sha256Digest {
     Sha256Digest::from_bytes([byte; 32])
@@ -65,7 +65,8 @@ fn delta() -> Manifest {
     let mut manifest = sample();
     manifest.release.old_root_hash = Some(digest(7));
     let usr = &mut manifest.partitions[0];
-    usr.old = Some(PartitionInfo { size: 9 * BLOCK, digest: digest(8) });
+    let info = PartitionInfo { size: 9 * BLOCK, digest: digest(8) };
+    usr.old = Some(OldPartition { whole: info, content: info });
     usr.operations[1] = Operation {
         kind: OperationKind::SourceCopy,
         source: vec![Extent { start: 8, blocks: 1 }, Extent { start: 0, blocks: 2 }],
@@ -243,7 +244,7 @@ fn every_rule_of_deltas_is_kept() {
         ("version 8", |m| m.release.as_mut().unwrap().old_root_hash = None),
         ("version 8", |m| m.minor_version = None),
         ("root hash", |m| m.release.as_mut().unwrap().old_root_hash = Some(Vec::new())),
-        ("old partition", |m| m.partitions[0].old_partition_info = None),
+        ("size in blocks", |m| m.partitions[0].old_partition_info = None),
         ("old partition", |m| copy(m).src_extents[0].start_block = Some(9)),
         ("reads the old", |m| copy(m).src_extents.clear()),
         ("as it copies", |m| copy(m).src_extents.truncate(1)),

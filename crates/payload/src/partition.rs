@@ -45,13 +45,22 @@ pub struct PartitionInfo {
     pub digest: Sha256Digest,
 }
 
+/// What a partition holds, and the file in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldPartition {
+    /// Whole blocks.
+    pub whole: PartitionInfo,
+    /// All but the zeros that fill the last block.
+    pub content: PartitionInfo,
+}
+
 /// What becomes of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// Which one.
     pub name: PartitionName,
-    /// What it holds before, if that matters; whole blocks.
-    pub old: Option<PartitionInfo>,
+    /// What it holds before, if that matters.
+    pub old: Option<OldPartition>,
     /// What it holds afterwards; whole blocks.
     pub new: PartitionInfo,
     /// The file in it: all but the zeros that fill its last block.
@@ -75,21 +84,16 @@ impl Partition {
         if message.run_postinstall == Some(true) {
             return Err(wrong("nothing of it is run"));
         }
-        let new = read_info(message.new_partition_info.as_ref())
-            .filter(|info| info.size.is_multiple_of(BLOCK))
-            .ok_or(wrong("it has a size in blocks, at most 1 TiB, and a SHA-256"))?;
-        let content = read_info(message.content_info.as_ref())
-            .filter(|info| info.size.checked_next_multiple_of(BLOCK) == Some(new.size))
-            .ok_or(wrong("its file ends in its last block and has a SHA-256"))?;
-        let old = match &message.old_partition_info {
-            None => None,
-            some => Some(
-                read_info(some.as_ref())
-                    .filter(|info| info.size.is_multiple_of(BLOCK))
-                    .ok_or(wrong("what it holds before has a size in blocks and a SHA-256"))?,
-            ),
+        let (new, content) =
+            read_infos(message.new_partition_info.as_ref(), message.content_info.as_ref(), &wrong)?;
+        let (old, old_content) = (&message.old_partition_info, &message.old_content_info);
+        let old = if old.is_none() && old_content.is_none() {
+            None
+        } else {
+            let (whole, content) = read_infos(old.as_ref(), old_content.as_ref(), &wrong)?;
+            Some(OldPartition { whole, content })
         };
-        let old_blocks = old.map_or(0, |info| info.size / BLOCK);
+        let old_blocks = old.map_or(0, |old| old.whole.size / BLOCK);
         let mut operations = Vec::new();
         for (index, operation) in message.operations.iter().enumerate() {
             let place = format!("operation {} of {name}", index + 1);
@@ -115,11 +119,12 @@ impl Partition {
         schema::PartitionUpdate {
             partition_name: Some(self.name.as_str().to_owned()),
             run_postinstall: None,
-            old_partition_info: self.old.map(to_info),
+            old_partition_info: self.old.map(|old| to_info(old.whole)),
             new_partition_info: Some(to_info(self.new)),
             operations: self.operations.iter().map(Operation::to_message).collect(),
             version: Some(version.to_owned()),
             content_info: Some(to_info(self.content)),
+            old_content_info: self.old.map(|old| to_info(old.content)),
         }
     }
 }
@@ -134,6 +139,21 @@ fn covers(operations: &[Operation], blocks: u64) -> bool {
         end = extent.end();
         follows
     }) && end == blocks
+}
+
+/// Reads what is said about whole blocks and about the file in them.
+fn read_infos(
+    whole: Option<&schema::PartitionInfo>,
+    content: Option<&schema::PartitionInfo>,
+    wrong: &dyn Fn(&'static str) -> PayloadError,
+) -> Result<(PartitionInfo, PartitionInfo), PayloadError> {
+    let whole = read_info(whole)
+        .filter(|info| info.size.is_multiple_of(BLOCK))
+        .ok_or_else(|| wrong("it has a size in blocks, at most 1 TiB, and a SHA-256"))?;
+    let content = read_info(content)
+        .filter(|info| info.size.checked_next_multiple_of(BLOCK) == Some(whole.size))
+        .ok_or_else(|| wrong("its file ends in its last block and has a SHA-256"))?;
+    Ok((whole, content))
 }
 
 fn read_info(message: Option<&schema::PartitionInfo>) -> Option<PartitionInfo> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use flagstone_artifact::{ImageName, Manifest as BuildManifest, Sha256Digest, Sha256Sums};
 use flagstone_image::verity::Superblock;
 
-use crate::{PARTITION_MAX, PayloadError, Release};
+use crate::{PARTITION_MAX, PartitionName, PayloadError, Release};
 
 const MANIFEST_SUFFIX: &str = ".manifest.json";
 /// The longest manifest of a build, in bytes.
@@ -18,8 +18,8 @@ const SUPERBLOCK_BYTES: u64 = 512;
 pub struct ReleaseFolder {
     /// What is released, as far as the build says.
     pub release: Release,
-    pub(crate) usr: Artifact,
-    pub(crate) uki: Artifact,
+    usr: Artifact,
+    uki: Artifact,
 }
 
 /// A file and the digest that it must have.
@@ -75,6 +75,15 @@ impl ReleaseFolder {
             old_root_hash: None,
         };
         Ok(Self { release, usr, uki })
+    }
+}
+
+impl ReleaseFolder {
+    pub(crate) fn artifact(&self, name: PartitionName) -> &Artifact {
+        match name {
+            PartitionName::Usr => &self.usr,
+            PartitionName::Uki => &self.uki,
+        }
     }
 }
 

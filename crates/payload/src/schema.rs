@@ -51,6 +51,9 @@ pub(crate) struct PartitionUpdate {
     /// The file in the partition, without the zeros that fill its last block.
     #[prost(message, optional, tag = "60000")]
     pub(crate) content_info: Option<PartitionInfo>,
+    /// The same of what the partition holds before.
+    #[prost(message, optional, tag = "60001")]
+    pub(crate) old_content_info: Option<PartitionInfo>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -150,6 +153,7 @@ mod tests {
             operations: vec![InstallOperation::default()],
             version: Some("v".to_owned()),
             content_info: None,
+            old_content_info: None,
         };
         assert_eq!(
             partition.encode_to_vec(),

@@ -148,5 +148,5 @@ fn print_json(value: &impl Serialize) -> Result<()> {
 
 /// Writes a length as people read it.
 fn mebibytes(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, (bytes & 0xf_ffff) * 10 >> 20)
+    format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20)
 }

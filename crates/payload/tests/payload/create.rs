@@ -11,7 +11,7 @@ fn create_from(dir: &Path) -> Result<Vec<u8>, PayloadError> {
     let _ = fs::remove_file(&path);
     let options = CreateOptions { compression: Compression::Xz, slots: 1 };
     let out = File::create_new(&path).unwrap();
-    create(&folder, options, &tempfile::tempfile().unwrap(), &out)?;
+    create(&folder, None, options, &tempfile::tempfile().unwrap(), &out)?;
     Ok(fs::read(path).unwrap())
 }
 

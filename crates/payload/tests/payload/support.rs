@@ -8,8 +8,8 @@ use std::path::Path;
 use flagstone_artifact::{Architecture, Manifest as BuildManifest, Sha256Digest};
 use flagstone_image::verity::{HashTree, Parameters};
 use flagstone_payload::{
-    Applied, Compression, CreateOptions, Metadata, PayloadError, ReleaseFolder, Signable, Target,
-    Targets, apply, create,
+    Applied, Compression, CreateOptions, Metadata, PayloadError, ReleaseFolder, Signable, Sources,
+    Target, Targets, apply, create,
 };
 use flagstone_signature::{KeyKind, PrivateKey, PublicKey, TrustedKeys};
 
@@ -98,7 +98,7 @@ pub(crate) fn payload_with(
     let path = dir.path().join("payload");
     let options = CreateOptions { compression, slots };
     let out = File::create_new(&path).unwrap();
-    create(&folder, options, &tempfile::tempfile().unwrap(), &out).unwrap();
+    create(&folder, None, options, &tempfile::tempfile().unwrap(), &out).unwrap();
     let mut signable = Signable::read(File::open(&path).unwrap()).unwrap();
     for &seed in seeds {
         let key = key(seed);
@@ -195,4 +195,37 @@ pub(crate) fn verify(payload: &[u8], keys: &TrustedKeys) -> Result<Vec<PublicKey
     let mut source = Cursor::new(payload);
     let metadata = Metadata::read(&mut source)?.verify(keys)?;
     flagstone_payload::verify(&metadata, source, &mut |_| {})
+}
+
+/// Writes a release with these images, and a payload from it, or a delta from an old one.
+pub(crate) fn delta(old: [&[u8]; 2], new: [&[u8]; 2]) -> Vec<u8> {
+    let (dir, old_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_release(dir.path(), new[0], new[1]);
+    write_release(old_dir.path(), old[0], old[1]);
+    let folder = ReleaseFolder::open(dir.path()).unwrap();
+    let old_folder = ReleaseFolder::open(old_dir.path()).unwrap();
+    let path = dir.path().join("payload");
+    let options = CreateOptions { compression: Compression::Xz, slots: 1 };
+    let out = File::create_new(&path).unwrap();
+    let spool = tempfile::tempfile().unwrap();
+    create(&folder, Some(&old_folder), options, &spool, &out).unwrap();
+    let mut signable = Signable::read(File::open(&path).unwrap()).unwrap();
+    let key = key(1);
+    let signatures = (key.sign(signable.metadata()), key.sign(signable.payload()));
+    signable.add(key.public().id(), signatures.0, signatures.1).unwrap();
+    signable.write(&out).unwrap();
+    fs::read(path).unwrap()
+}
+
+pub(crate) fn apply_delta(
+    payload: &[u8],
+    old: [&[u8]; 2],
+    memory: &mut Three,
+) -> Result<Applied, PayloadError> {
+    let mut source = Cursor::new(payload);
+    let metadata = Metadata::read(&mut source)?.verify(&trusted(&[1], 1))?;
+    let [usr, uki, verity] = memory;
+    let mut targets = Targets { usr, uki, verity: Some(verity) };
+    let old = Sources { usr: &old[0], uki: &old[1] };
+    apply(&metadata, source, Some(old), &mut targets, &mut |_| {})
 }

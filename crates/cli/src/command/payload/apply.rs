@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flagstone_payload::{FileTarget, Source, Targets, apply};
+use flagstone_payload::{FileTarget, Sources, Targets, apply};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -37,8 +37,12 @@ pub(crate) struct Apply {
     verity: Option<PathBuf>,
 
     /// The old usr image or partition, which a delta is made from
-    #[arg(long, value_name = "FILE")]
-    from: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "old_uki")]
+    old_usr: Option<PathBuf>,
+
+    /// The old unified kernel image, which a delta is made from
+    #[arg(long, value_name = "FILE", requires = "old_usr")]
+    old_uki: Option<PathBuf>,
 
     /// Write to targets that are block devices, whatever they hold
     #[arg(long)]
@@ -67,11 +71,12 @@ impl Apply {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let mut source = open(&self.file)?;
         let metadata = read_verified(&mut source, &self.keys)?;
-        let old = self.from.as_ref().map(|path| {
+        let open_old = |path: &Path| {
             File::open(path).with_context(|| format!("failed to open {}", path.display()))
-        });
-        let old = old.transpose()?;
-        let old = old.as_ref().map(|file| file as &dyn Source);
+        };
+        let old_usr = self.old_usr.as_deref().map(open_old).transpose()?;
+        let old_uki = self.old_uki.as_deref().map(open_old).transpose()?;
+        let old = old_usr.as_ref().zip(old_uki.as_ref()).map(|(usr, uki)| Sources { usr, uki });
         let [mut usr, mut uki] = [self.open(&self.usr)?, self.open(&self.uki)?];
         let mut verity = self.verity.as_ref().map(|path| self.open(path)).transpose()?;
         let mut targets = Targets {

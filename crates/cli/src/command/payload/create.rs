@@ -30,7 +30,12 @@ pub(crate) struct Create {
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
 
-    /// File to write [default: `<id>_<version>_<architecture>.payload` in the folder]
+    /// Folder of an older build: write a delta, which only a machine that runs it can apply
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+
+    /// File to write [default: `<id>_<version>_<architecture>.payload` in the folder, and with --from
+    /// `<id>_<version>_<architecture>.from_<old version>.payload`]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -74,14 +79,27 @@ impl Create {
         let mut folder = ReleaseFolder::open(&self.dir)?;
         folder.release.version_floor.clone_from(&self.floor);
         let release = folder.release.image.to_string();
-        let default = || self.dir.join(format!("{release}.payload"));
+        let old = self.from.as_deref().map(ReleaseFolder::open).transpose()?;
+        let default = || match &old {
+            None => self.dir.join(format!("{release}.payload")),
+            Some(old) => {
+                let from = &old.release.image.version;
+                self.dir.join(format!("{release}.from_{from}.payload"))
+            }
+        };
         let path = self.output.clone().unwrap_or_else(default);
         refuse_existing(&path, self.force)?;
         let compression = if self.zstd { Compression::Zstd } else { Compression::Xz };
         let file = temporary(&path)?;
         let spool = tempfile::tempfile_in(super::folder(&path))
             .with_context(|| format!("failed to write into {}", super::folder(&path).display()))?;
-        create(&folder, CreateOptions { compression, slots }, &spool, file.as_file())?;
+        create(
+            &folder,
+            old.as_ref(),
+            CreateOptions { compression, slots },
+            &spool,
+            file.as_file(),
+        )?;
         let signable = sign::sign(file.path(), file.as_file(), &keys, &[], false)?;
         let bytes = file.as_file().metadata().map_or(0, |metadata| metadata.len());
         if let Some(prefix) = &self.statements {

@@ -83,7 +83,9 @@ impl Shown {
             architecture: release.image.architecture.to_string(),
             source_date: release.source_date,
             root_hash: release.root_hash.to_string(),
-            verity_salt: salt.iter().map(|byte| format!("{byte:02x}")).collect(),
+            verity_salt: salt
+                .iter()
+                .fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
             version_floor: release.version_floor.as_ref().map(ToString::to_string),
             old_root_hash: release.old_root_hash.map(|hash| hash.to_string()),
             uki_file_name: release.uki_file_name.clone(),
@@ -123,7 +125,9 @@ impl Shown {
             let (from, to) = (mebibytes(partition.data_bytes), mebibytes(partition.content_bytes));
             lines.push((name, format!("{to} from {from} of data: {}", operations.join(", "))));
         }
-        lines.iter().map(|(what, value)| format!("{what:<21} {value}\n")).collect()
+        lines
+            .iter()
+            .fold(String::new(), |text, (what, value)| text + &format!("{what:<21} {value}\n"))
     }
 }
 

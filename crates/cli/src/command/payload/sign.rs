@@ -44,7 +44,7 @@ pub(crate) struct Sign {
 pub(super) type Attached = (PublicKey, [Signature; 2]);
 
 #[derive(Debug, Serialize)]
-struct Signed {
+struct Report {
     file: PathBuf,
     metadata_sha256: String,
     payload_sha256: String,
@@ -70,7 +70,7 @@ impl Sign {
         publish(file, &self.file, true)?;
         let mut signers: Vec<PublicKey> = keys.iter().map(PrivateKey::public).collect();
         signers.extend(attached.into_iter().map(|(key, _)| key));
-        let signed = Signed {
+        let signed = Report {
             file: self.file.clone(),
             metadata_sha256: signable.metadata().digest().to_string(),
             payload_sha256: signable.payload().digest().to_string(),
