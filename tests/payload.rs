@@ -43,9 +43,12 @@ fn openssl(dir: &Path, arguments: &[&str]) -> Option<bool> {
 
 /// Makes a folder `out` as a build leaves it, as far as a payload needs it.
 fn build(home: &Path) -> (Vec<u8>, Vec<u8>, HashTree) {
-    let out = home.join("out");
-    fs::create_dir(&out).unwrap();
     let usr: Vec<u8> = (0..3 * 4096_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+    build_from(&home.join("out"), usr)
+}
+
+fn build_from(out: &Path, usr: Vec<u8>) -> (Vec<u8>, Vec<u8>, HashTree) {
+    fs::create_dir(out).unwrap();
     let uki = b"kernel ".repeat(1000);
     let tree = HashTree::of(&usr, Parameters::new([1; 32], [2; 16]).unwrap()).unwrap();
     let manifest = format!(
@@ -111,6 +114,26 @@ fn a_payload_is_made_verified_and_applied() {
     assert!(fs::read(home.join("v")).unwrap() == tree.bytes);
     assert!(bad(home, 1, &apply).contains("--force"));
     good(home, &[apply.as_slice(), &["--force"]].concat());
+}
+
+#[test]
+fn a_delta_needs_the_old_images() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let (mut usr, ..) = build(home);
+    keys(home, "1\n");
+    usr.extend([7; 4096]);
+    build_from(&home.join("new"), usr.clone());
+    good(home, &["payload", "create", "new", "--from", "out", "--key", "k/one.key"]);
+    let file = "new/a_1_arm64.from_1.payload";
+    let shown = good(home, &["payload", "inspect", file]);
+    assert!(String::from_utf8_lossy(&shown).contains("(delta)"));
+    let apply = ["payload", "apply", file, "--keys", "k", "--usr", "u", "--uki", "b.efi"];
+    assert!(bad(home, 1, &apply).contains("is a delta"));
+    bad(home, 2, &[&apply[..], &["--old-usr", "out/a_1_arm64.usr.erofs"]].concat());
+    let old = ["--old-usr", "out/a_1_arm64.usr.erofs", "--old-uki", "out/a_1_arm64.efi"];
+    good(home, &[&apply[..], &old].concat());
+    assert!(fs::read(home.join("u")).unwrap() == usr);
 }
 
 #[test]

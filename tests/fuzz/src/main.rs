@@ -19,7 +19,7 @@ use flagstone_debian::{
 use flagstone_disk::{EspReader, grow_table};
 use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
-use flagstone_payload::{Manifest, Metadata, Signable};
+use flagstone_payload::{Manifest, Metadata as PayloadMetadata, Signable};
 use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_rootfs::{
     ArchiveData, ContentSink, FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput,
@@ -286,7 +286,7 @@ fn pe(data: &[u8]) {
 
 /// A payload as it lies on a disk: everything but whether the signatures fit.
 fn payload(data: &[u8]) {
-    if let Ok(metadata) = Metadata::read(&mut &*data) {
+    if let Ok(metadata) = PayloadMetadata::read(&mut &*data) {
         let _ = metadata.unverified_manifest();
     }
     if let Ok(signable) = Signable::read(data) {

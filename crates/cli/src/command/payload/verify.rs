@@ -25,7 +25,7 @@ pub(crate) struct Verify {
 }
 
 #[derive(Debug, Serialize)]
-struct Verified {
+struct Report {
     verified: bool,
     release: String,
     root_hash: String,
@@ -38,18 +38,18 @@ impl Verify {
         let metadata = read_verified(&mut source, &self.keys)?;
         let signers = verify(&metadata, source, &mut |_| {})?;
         let release = &metadata.manifest().release;
-        let verified = Verified {
+        let report = Report {
             verified: true,
             release: release.image.to_string(),
             root_hash: release.root_hash.to_string(),
             signed_by: Signer::all(&signers),
         };
         if self.json {
-            print_json(&verified)?;
+            print_json(&report)?;
         } else {
             let mut out = io::stdout().lock();
-            writeln!(out, "{} is whole, root hash {}", verified.release, verified.root_hash)?;
-            for signer in &verified.signed_by {
+            writeln!(out, "{} is whole, root hash {}", report.release, report.root_hash)?;
+            for signer in &report.signed_by {
                 writeln!(out, "signed by {}", signer.line())?;
             }
         }
