@@ -60,13 +60,13 @@ impl<'a> Updates<'a> {
         if let Some(agent) = &self.agent {
             agent.check_libc(tree)?;
             let program = Inode::file(Metadata::root(0o755, date), agent.program.clone());
-            tree.put(AGENT, folder.clone(), program)?;
+            tree.put(AGENT, folder, program)?;
             let link = Inode::symlink(date, "flagstone-agent");
-            tree.put(INSTALLER, folder.clone(), link)?;
+            tree.put(INSTALLER, folder, link)?;
         }
         let mut put = |name: &str, content: Bytes| {
             let file = Inode::file(Metadata::root(0o644, date), content);
-            tree.put(format!("{KEYS}/{name}"), folder.clone(), file).map(drop)
+            tree.put(format!("{KEYS}/{name}"), folder, file).map(drop)
         };
         for key in &self.keys {
             put(&format!("{}.pub", key.id()), key.to_text().into())?;
