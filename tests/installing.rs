@@ -6,6 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use flagstone_artifact::Sha256Digest;
+
 use super::{LIMIT, assert_healthy, assert_provisioned, ignition, manifest};
 use crate::boot_server::BootServer;
 use crate::{guest, support};
@@ -65,6 +67,29 @@ fn written(path: &Path, length: u64) -> usize {
     bytes.iter().filter(|byte| **byte != 0).count()
 }
 
+/// Returns the arguments that name a configuration by its digest.
+fn ignition_by_digest(port: u16, digest: &Sha256Digest) -> String {
+    let url = format!("http://10.0.2.2:{port}/files/ours.ign");
+    format!("flagstone.ignition.url={url} flagstone.ignition.sha256={digest}")
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn a_configuration_with_another_digest_is_not_used() {
+    let dir = support::scratch("smoke-ignition-digest");
+    let image = support::build("base", &dir);
+    let site = dir.join("site");
+    fs::create_dir(&site).unwrap();
+    ignition(&site, "ours");
+    let server = BootServer::start(&[&site]);
+    let cmdline = ignition_by_digest(server.port, &Sha256Digest::of(b"another"));
+    let arguments = ["--pxe", "--append", &cmdline];
+    let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &arguments);
+    assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
+    assert!(!boot.console.contains("Reached target boot-complete.target"));
+    assert!(boot.console.contains("Ignition failed"), "something else went wrong");
+}
+
 #[test]
 #[ignore = "boots QEMU"]
 fn a_machine_that_booted_from_the_network_installs_itself() {
@@ -87,12 +112,19 @@ fn a_machine_that_booted_from_the_network_installs_itself() {
         .replace("SERVER", &format!("http://10.0.2.2:{}", server.port))
         .replace("IMAGE", image.file_name().unwrap().to_str().unwrap());
     fs::write(dir.join("install.sh"), script).unwrap();
+    let cmdline = format!(
+        "{} ip=10.0.2.77::10.0.2.2:255.255.255.0:box::none systemd.set_credential=colour:blue",
+        ignition_by_digest(
+            server.port,
+            &Sha256Digest::of(&fs::read(site.join("ours.ign")).unwrap())
+        )
+    );
     let boot = guest::boot_so(
         &image,
         &dir.join("netboot"),
         LIMIT,
         &guest::Extras {
-            arguments: &["--pxe", "--memory", "1200"],
+            arguments: &["--pxe", "--memory", "1200", "--append", &cmdline],
             machine: &disks(&good, &bad),
             script: Some(&dir.join("install.sh")),
         },
@@ -101,6 +133,8 @@ fn a_machine_that_booted_from_the_network_installs_itself() {
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
     assert_eq!(of("end"), "yes", "{:?}", boot.report);
     assert_eq!((of("root"), of("keys")), ("tmpfs", "1"));
+    // What the kernel's arguments said.
+    assert_eq!((of("hostname"), of("address"), of("colour")), ("ours", "10.0.2.77/24", "blue"));
     // The disk failed: told as such, and no machine boots what is on it.
     assert_eq!(of("bad_status"), "1", "{}", of("bad_words"));
     assert!(of("bad_words").contains("nothing is installed"), "{}", of("bad_words"));

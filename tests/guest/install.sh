@@ -18,5 +18,8 @@ install good >/run/used 2>&1
 say used_status $?
 say used_words "$(tr '\n' ' ' </run/used)"
 umount /run/in-use
+say hostname "$(cat /proc/sys/kernel/hostname)"
+say address "$(ip -4 -o address show scope global | tr -s ' ' | cut -d' ' -f4 | tr '\n' ' ')"
+say colour "$(cat /run/credentials/@system/colour)"
 say root "$(findmnt --noheadings --output FSTYPE /)"
 say end yes
