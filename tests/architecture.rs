@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
+    ("ignition", &["artifact"]),
     ("index", &["artifact", "tree"]),
     ("caches", &["tree"]),
     ("rootfs", &["artifact", "scripts", "tree"]),
@@ -55,6 +56,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "compare",
             "debian",
             "fetch",
+            "ignition",
             "payload",
             "recipe",
             "sandbox",

@@ -1,22 +1,26 @@
 //! The words every Flagstone crate shares: digests, names, versions, architectures, the release
-//! manifest.
+//! manifest, and how a mistake in a file that people write is shown.
 //!
 //! Each word with a grammar is a type that is checked once, when it is parsed, and that serde reads
 //! through the same check. The crate does no I/O beyond [`DigestWriter`]/[`DigestReader`], which
 //! wrap somebody else's. It must not know how an artefact is made.
 
 mod architecture;
+mod diagnostic;
 mod digest;
 mod image_name;
 mod io;
 mod manifest;
+mod suggest;
 mod sums;
 
 pub use architecture::Architecture;
+pub use diagnostic::{Diagnostic, Excerpt, Position, locate};
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use image_name::{ImageId, ImageName, ImageVersion};
 pub use io::{DigestReader, DigestWriter};
 pub use manifest::{ArtifactRecord, CommandRecord, Manifest, PackageRecord};
+pub use suggest::{did_you_mean, nearest};
 pub use sums::Sha256Sums;
 
 /// Why a text is not the word it should be.

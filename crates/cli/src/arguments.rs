@@ -8,8 +8,8 @@ use flagstone_fetch::Url;
 use flagstone_recipe::ByteSize;
 
 use crate::command::{
-    build::Build, cache::Cache, diff::Diff, inside::Inside, keys::Keys, lock::Lock,
-    payload::Payload, run::Run, scripts::Scripts, serve::Serve, sign::Sign,
+    build::Build, cache::Cache, diff::Diff, ignition::Ignition, inside::Inside, keys::Keys,
+    lock::Lock, payload::Payload, run::Run, scripts::Scripts, serve::Serve, sign::Sign,
     verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Serve files, boot scripts and Ignition documents to machines that boot from the network
     Serve(Serve),
+    /// Check configurations for Ignition before a machine meets them
+    Ignition(Ignition),
     /// Show what maintainer scripts would do, and what becomes of it
     Scripts(Scripts),
     /// Show, check or shrink what is kept for further builds

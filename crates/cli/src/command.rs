@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod diff;
+pub(crate) mod ignition;
 pub(crate) mod inside;
 pub(crate) mod keys;
 pub(crate) mod lock;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         arguments::Command::Build(command) => command.run(),
         arguments::Command::Cache(command) => command.run(),
         arguments::Command::Diff(command) => command.run(),
+        arguments::Command::Ignition(command) => command.run(),
         arguments::Command::Keys(command) => command.run(),
         arguments::Command::Lock(command) => command.run(),
         arguments::Command::Payload(command) => command.run(),

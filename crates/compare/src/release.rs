@@ -121,6 +121,24 @@ impl Release {
         Ok(release)
     }
 
+    /// Returns every path in some folders of /usr, and whether it is a folder; `None` for what has no
+    /// /usr. Paths are relative to /usr, links are not followed, and folders that are not there have
+    /// nothing in them.
+    ///
+    /// # Errors
+    /// [`CompareError`] if the image is damaged there.
+    pub fn usr_paths(
+        &self,
+        folders: &[&str],
+    ) -> Result<Option<BTreeMap<String, bool>>, CompareError> {
+        let Some(usr) = &self.usr else { return Ok(None) };
+        let mut paths = BTreeMap::new();
+        for folder in folders {
+            usr.list(folder, &mut paths)?;
+        }
+        Ok(Some(paths))
+    }
+
     fn empty(path: &Path, kind: InputKind) -> Self {
         Self {
             side: Side {

@@ -16,6 +16,9 @@ const FILE_MAX: u64 = 4 << 30;
 /// How many files one thread takes at once; few enough for all threads to have work.
 const FILES_AT_ONCE: usize = 128;
 
+/// The longest path that Linux takes.
+const PATH_MAX: usize = 4096;
+
 /// Where the magic number of EROFS stands, and what it is.
 const EROFS_AT: u64 = 1024;
 pub(crate) const EROFS_MAGIC: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
@@ -77,6 +80,35 @@ impl Usr {
         let Some(folder) = folder else { return Ok(Vec::new()) };
         let entries = self.image.entries(&folder).map_err(self.error(inside.as_bytes()))?;
         Ok(entries.iter().map(|entry| show(entry.name.as_bytes())).collect())
+    }
+
+    /// Adds every path in a folder, and whether it is a folder, to a list; none if it is not there.
+    pub(crate) fn list(
+        &self,
+        inside: &str,
+        paths: &mut BTreeMap<String, bool>,
+    ) -> Result<(), CompareError> {
+        let mut folders: Vec<(String, Node)> =
+            self.find(inside)?.into_iter().map(|node| (inside.to_owned(), node)).collect();
+        while let Some((path, folder)) = folders.pop() {
+            if folder.kind != NodeKind::Directory {
+                continue;
+            }
+            let error = |source| self.error(path.as_bytes())(source);
+            for entry in self.image.entries(&folder).map_err(error)? {
+                let node = self.image.node(entry.nid).map_err(error)?;
+                let below = format!("{path}/{}", show(entry.name.as_bytes()));
+                let is_folder = node.kind == NodeKind::Directory;
+                // A damaged image may have a folder within itself.
+                if paths.insert(below.clone(), is_folder).is_none()
+                    && is_folder
+                    && below.len() < PATH_MAX
+                {
+                    folders.push((below, node));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the text of a file, if it is there and has at most `limit` bytes.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use flagstone_artifact::ParseError;
 
 use crate::decode::Word;
-use crate::suggest::did_you_mean;
+use flagstone_artifact::did_you_mean;
 
 /// The names of Linux's capabilities without `cap_`, each at the place of its number
 /// (`linux/capability.h`).

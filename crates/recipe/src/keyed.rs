@@ -7,8 +7,8 @@ use toml::de::DeValue;
 use crate::decode::{Decode, Node, Word, parse_word};
 use crate::report::Report;
 use crate::source::{At, Located};
-use crate::suggest::did_you_mean;
 use crate::table::{Entry, Onto, join};
+use flagstone_artifact::did_you_mean;
 
 /// A table whose keys are the user's own words; each entry's place is that of its key.
 #[derive(Debug)]

@@ -47,7 +47,6 @@ mod run;
 mod selection;
 mod size;
 mod source;
-mod suggest;
 mod table;
 mod timestamp;
 mod tmpfiles_line;
@@ -61,7 +60,8 @@ mod schema;
 mod snapshots;
 
 pub use capabilities::FileCapabilities;
-pub use diagnostic::{Diagnostic, Diagnostics, Excerpt, Position};
+pub use diagnostic::Diagnostics;
+pub use flagstone_artifact::{Diagnostic, Excerpt, Position};
 pub use glob::PathPattern;
 pub use load::{DiskReader, Reader};
 pub use lock::{Archive, Lock, LockedPackage, LockedSuite, StaleLock};

@@ -6,8 +6,8 @@ use toml::de::DeValue;
 use crate::decode::{Decode, Node};
 use crate::report::Report;
 use crate::source::{At, Located};
-use crate::suggest::did_you_mean;
 use crate::table::{Onto, Table};
+use flagstone_artifact::did_you_mean;
 
 /// A list, or what a recipe changes in the list it extends.
 #[derive(Debug)]

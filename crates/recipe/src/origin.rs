@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 
 use flagstone_artifact::Architecture;
 
-use crate::suggest::did_you_mean;
+use flagstone_artifact::did_you_mean;
 
 /// The recipes inside the program, by name.
 const SHIPPED: [(&str, &str); 4] = [

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::layer::{PinLayer, RelativePath, RepositoryLayer};
 use crate::resolve::{Resolver, components};
 use crate::source::{At, Located};
-use crate::suggest::did_you_mean;
 use crate::{Component, PackageName, RepositoryName, Suite, SuiteName, TrustedKey, VersionPattern};
+use flagstone_artifact::did_you_mean;
 
 /// The longest package that a recipe can bring, in bytes.
 const DEB_MAX: u64 = 1 << 30;

@@ -1,17 +1,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use flagstone_artifact::locate;
 use toml::de::DeTable;
 
 use crate::origin::Origin;
 use crate::report::Report;
 use crate::{Diagnostic, Diagnostics, Excerpt, Position};
-
-/// The longest part of a line that an excerpt shows, in characters.
-const EXCERPT_WIDTH: usize = 100;
-
-/// How many characters an excerpt of a long line shows before the marked ones.
-const EXCERPT_LEAD: usize = 40;
 
 /// One file's text and where it came from.
 #[derive(Debug)]
@@ -51,44 +46,13 @@ impl Source {
 
     /// Returns the text of a span as the user wrote it.
     pub(crate) fn slice(&self, span: &Range<usize>) -> &str {
-        let span = self.clamp(span);
-        &self.text[span]
-    }
-
-    /// Moves a span to character boundaries inside the text.
-    fn clamp(&self, span: &Range<usize>) -> Range<usize> {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.ceil_char_boundary(span.end).max(start);
-        start..end
+        &self.text[start..end]
     }
 
     fn locate(&self, span: &Range<usize>) -> (Position, Excerpt) {
-        let Range { start, end } = self.clamp(span);
-        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |len| start + len);
-        let line = self.text[..start].matches('\n').count() + 1;
-        let before = self.text[line_start..start].chars().count();
-        let marked = self.text[start..end.min(line_end).max(start)].chars().count();
-
-        let skipped = if before > EXCERPT_WIDTH - EXCERPT_LEAD { before - EXCERPT_LEAD } else { 0 };
-        let shown: String = self.text[line_start..line_end]
-            .trim_end_matches('\r')
-            .chars()
-            .skip(skipped)
-            .take(EXCERPT_WIDTH)
-            .map(fit_for_terminal)
-            .collect();
-        let indent = before - skipped;
-        let width = marked.min(shown.chars().count().saturating_sub(indent)).max(1);
-        (Position { line, column: before + 1 }, Excerpt { line: shown, indent, width })
-    }
-}
-
-fn fit_for_terminal(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
+        locate(&self.text, span)
     }
 }
 
@@ -126,33 +90,6 @@ pub(crate) struct Located<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn locate(text: &str, span: Range<usize>) -> (Position, Excerpt) {
-        Source { origin: Origin::file("x.toml"), text: text.to_owned() }.locate(&span)
-    }
-
-    #[test]
-    fn columns_count_characters_and_marks_stay_on_the_line() {
-        let (position, excerpt) = locate("a = 1\né\t= \"x\r\ny\"", 10..16);
-        assert_eq!((position.line, position.column), (2, 4));
-        assert_eq!((excerpt.line.as_str(), excerpt.indent, excerpt.width), ("é = \"x", 3, 3));
-    }
-
-    #[test]
-    fn long_lines_are_cut_around_the_place() {
-        let (position, excerpt) = locate(&"x".repeat(5000), 3000..4000);
-        assert_eq!(position.column, 3001);
-        assert_eq!(excerpt.line.len(), EXCERPT_WIDTH);
-        assert_eq!((excerpt.indent, excerpt.width), (EXCERPT_LEAD, EXCERPT_WIDTH - EXCERPT_LEAD));
-    }
-
-    #[test]
-    fn spans_outside_the_text_are_moved_inside() {
-        for span in [0..9, 7..9, 1..2, 3..3] {
-            locate("é", span);
-        }
-        locate("", 0..0);
-    }
 
     #[test]
     fn bytes_that_are_not_utf8_are_shown() {

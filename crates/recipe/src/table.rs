@@ -5,7 +5,7 @@ use toml::de::DeTable;
 use crate::decode::{Decode, Node};
 use crate::report::Report;
 use crate::source::{At, Located};
-use crate::suggest::did_you_mean;
+use flagstone_artifact::did_you_mean;
 
 /// Reads a table key by key and reports the keys that nobody asked for.
 pub(crate) struct Table<'n, 'a> {

@@ -17,6 +17,7 @@ use flagstone_debian::{
     Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
 use flagstone_disk::{EspReader, grow_table};
+use flagstone_ignition::{Shipped, check};
 use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_payload::{Manifest, Metadata as PayloadMetadata, Signable};
@@ -45,6 +46,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("fat", fat),
     ("growth", growth),
     ("hwdb", hwdb),
+    ("ignition", ignition),
     ("keys", keys),
     ("lock", lock),
     ("mime", mime),
@@ -85,6 +87,18 @@ fn growth(data: &[u8]) {
         if let Ok(grown) = grow_table(data, disk_bytes) {
             let again = grow_table(&grown.start, disk_bytes).expect("what is written is read");
             assert_eq!(again, grown);
+        }
+    }
+}
+
+/// A configuration for Ignition, with and without an image.
+fn ignition(data: &[u8]) {
+    let shipped = Shipped::default();
+    for shipped in [None, Some(&shipped)] {
+        let report = check("a.ign", data, shipped);
+        assert!(report.errors + report.warnings >= report.findings.len());
+        for finding in &report.findings {
+            assert!(!finding.diagnostic.to_string().contains('\0'));
         }
     }
 }

@@ -2,10 +2,7 @@
 const MAX_LEN: usize = 64;
 
 /// Returns the candidate most like `word`, if one is alike enough to be what was meant.
-pub(crate) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word: Vec<char> = word.chars().take(MAX_LEN + 1).collect();
     let limit = (word.len() / 3).max(1);
     candidates
@@ -23,7 +20,7 @@ pub(crate) fn nearest<'c>(
 }
 
 /// Returns `did you mean …?` for the nearest candidate.
-pub(crate) fn did_you_mean<'c>(
+pub fn did_you_mean<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {

@@ -1,0 +1,83 @@
+//! What `ignition` and `kernelArguments` say.
+
+use std::collections::BTreeSet;
+
+use crate::context::Context;
+use crate::fields::Fields;
+use crate::report::{Problem, quote};
+use crate::resource::{self, Need};
+use crate::url;
+
+/// Checks `ignition`, but for its version.
+pub(crate) fn check(ignition: &Fields<'_>, cx: &mut Context<'_>) {
+    if let Some(config) = ignition.object("config") {
+        // Version 3.0.0 let a reference without a source pass.
+        let need = if cx.minor == 0 { Need::Optional } else { Need::Required };
+        for merged in config.objects("merge") {
+            resource::check(&merged, need, cx);
+        }
+        if let Some(replace) = config.object("replace") {
+            resource::check(&replace, Need::Optional, cx);
+        }
+    }
+    if let Some(proxy) = ignition.object("proxy") {
+        check_proxy(&proxy, cx);
+    }
+    let tls = ignition.object("security").and_then(|security| security.object("tls"));
+    for authority in tls.into_iter().flat_map(|tls| tls.objects("certificateAuthorities")) {
+        resource::check(&authority, Need::Required, cx);
+    }
+    if let Some(timeouts) = ignition.object("timeouts") {
+        for key in ["httpResponseHeaders", "httpTotal"] {
+            if let Some(seconds) = timeouts.integer(key).filter(|seconds| seconds.value < 0) {
+                let problem = Problem::fails(seconds.span, "a time is less than nothing");
+                cx.add(problem.expected("seconds; 0 for no limit"));
+            }
+        }
+    }
+}
+
+fn check_proxy(proxy: &Fields<'_>, cx: &mut Context<'_>) {
+    for (key, secure) in [("httpProxy", false), ("httpsProxy", true)] {
+        let Some(url) = proxy.text(key) else { continue };
+        let scheme = url::scheme(url.value);
+        match scheme.as_deref() {
+            Ok("https") => {}
+            Ok("http") => {
+                if secure {
+                    let message = "the proxy for https is spoken to without encryption";
+                    cx.add(Problem::doubtful(url.span, message));
+                }
+            }
+            _ => {
+                let problem = Problem::refused(url.span, "this is no address of a proxy");
+                cx.add(
+                    problem.expected("http: or https: and what follows").found(quote(url.value)),
+                );
+            }
+        }
+    }
+}
+
+/// Checks `kernelArguments`: an image's arguments are inside its kernel image.
+pub(crate) fn check_arguments(arguments: &Fields<'_>, cx: &mut Context<'_>) {
+    let mut seen = BTreeSet::new();
+    for key in ["shouldExist", "shouldNotExist"] {
+        let mut any = false;
+        for argument in arguments.texts(key) {
+            any = true;
+            if !seen.insert(argument.value) {
+                let message = format!("{} is there twice", quote(argument.value));
+                cx.add(Problem::refused(argument.span, message));
+            }
+        }
+        if any {
+            let message =
+                "the kernel's arguments are fixed inside the image, and the boot fails here";
+            cx.add(
+                Problem::fails(arguments.place(key), message)
+                    .hint("put them into the recipe, as [kernel] cmdline"),
+            );
+        }
+    }
+}
