@@ -6,40 +6,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use flagstone_artifact::Sha256Digest;
 
-fn flagstone(home: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flagstone"));
-    command.env_clear().env("HOME", home).current_dir(home).args(arguments).output().unwrap()
-}
+#[path = "support/program.rs"]
+mod program;
 
-/// Runs the program and returns its standard output; it must succeed.
-fn good(home: &Path, arguments: &[&str]) -> Vec<u8> {
-    let output = flagstone(home, arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    output.stdout
-}
-
-/// Runs the program and returns its standard error; it must exit with the code.
-fn bad(home: &Path, code: i32, arguments: &[&str]) -> String {
-    let output = flagstone(home, arguments);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Runs openssl; a missing one skips the test, or fails it if judges are required.
-fn openssl(dir: &Path, arguments: &[&str]) -> Option<bool> {
-    if let Ok(output) = Command::new("openssl").current_dir(dir).args(arguments).output() {
-        return Some(output.status.success());
-    }
-    let required = std::env::var_os("FLAGSTONE_REQUIRE_JUDGES").is_some_and(|value| value == "1");
-    assert!(!required, "openssl is missing");
-    println!("skipped: openssl is missing");
-    None
-}
+use program::{bad, good, openssl};
 
 /// Makes a folder `out` as a build leaves it.
 fn build(home: &Path) {

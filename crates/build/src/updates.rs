@@ -9,7 +9,9 @@ use bytes::Bytes;
 use flagstone_artifact::Architecture;
 use flagstone_index::{Elf, ElfClass};
 use flagstone_recipe::{Recipe, TrustedKey, Update};
-use flagstone_signature::{KeyKind, PublicKey, SignatureError, TrustedKeys};
+use flagstone_signature::{
+    KeyKind, PublicKey, REVOKED_FILE, THRESHOLD_FILE, TrustedKeys, default_threshold,
+};
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
 use crate::{BuildError, Progress};
@@ -36,6 +38,7 @@ pub(crate) struct Updates<'a> {
 struct Agent {
     path: PathBuf,
     program: Bytes,
+    architecture: Architecture,
 }
 
 impl<'a> Updates<'a> {
@@ -72,10 +75,10 @@ impl<'a> Updates<'a> {
             put(&format!("{}.pub", key.id()), key.to_text().into())?;
         }
         if let Some(threshold) = self.update.threshold {
-            put("threshold", format!("{threshold}\n").into())?;
+            put(THRESHOLD_FILE, format!("{threshold}\n").into())?;
         }
         if let Some(revoked) = &self.update.revoked {
-            put("revoked", revoked.content.clone().into())?;
+            put(REVOKED_FILE, revoked.content.clone().into())?;
         }
         self.remark(progress);
         Ok(())
@@ -110,7 +113,7 @@ impl Agent {
             let expected = architecture.multiarch();
             return Err(failed(format!("it is for {found}, the image for {expected}")));
         }
-        Ok(Self { path, program: program.into() })
+        Ok(Self { path, program: program.into(), architecture })
     }
 
     /// Checks that the image's libc is as new as the one that the program was linked with: else it
@@ -119,8 +122,7 @@ impl Agent {
         let failed = |reason: String| BuildError::Agent { path: self.path.clone(), reason };
         let needed = glibc_versions(&self.program);
         let Some(newest) = needed.last() else { return Ok(()) };
-        let architecture = Elf::parse(&self.program).map_err(|error| failed(error.to_string()))?;
-        let triplet = architecture.machine().multiarch(ElfClass::Elf64).unwrap_or_default();
+        let triplet = self.architecture.multiarch();
         let libc = tree.read(format!("usr/lib/{triplet}/libc.so.6"));
         let libc = libc.map_err(|_| failed("the image has no libc.so.6 for it".to_owned()))?;
         match glibc_versions(&libc).last() {
@@ -159,11 +161,8 @@ fn keys(update: &Update) -> Result<Vec<PublicKey>, BuildError> {
     let Some(last) = update.keys.last() else { return Ok(keys) };
     let threshold = match update.threshold {
         Some(threshold) => usize::from(threshold),
-        None if keys.len() == 1 => 1,
-        None => {
-            let (path, keys) = (last.path.clone(), keys.len());
-            return Err(failed(&last.path, SignatureError::NoThreshold { path, keys }));
-        }
+        None => default_threshold(&last.path, keys.len())
+            .map_err(|source| failed(&last.path, source))?,
     };
     TrustedKeys::new(keys.clone(), &revoked, threshold)
         .map_err(|source| failed(&last.path, source))?;

@@ -2,7 +2,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 
-use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 use flagstone_image::verity::VerityWriter;
 use rayon::prelude::*;
 
@@ -10,13 +9,11 @@ use crate::delta::write_delta;
 use crate::extent::BLOCK;
 use crate::pack::{CHUNK_BYTES, Packed, pack};
 use crate::release_folder::Artifact;
+use crate::windows::{read_windows, window_bytes};
 use crate::{
-    Compression, Extent, HEADER_BYTES, Header, Manifest, Operation, Partition, PartitionInfo,
+    Compression, Extent, HEADER_BYTES, Header, Manifest, OldPartition, Operation, Partition,
     PartitionName, PayloadError, ReleaseFolder, SLOT_BYTES,
 };
-
-/// Chunks that are packed at once for each thread: enough that none waits for the slowest.
-const CHUNKS_A_THREAD: usize = 2;
 
 /// How a payload is made.
 #[derive(Clone, Copy, Debug)]
@@ -101,45 +98,20 @@ fn write_full(
     spool: &mut Spool<'_>,
     also: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<Partition, PayloadError> {
-    let read = |source| PayloadError::File { path: artifact.path.clone(), source };
-    let window = window_bytes();
-    let (mut hasher, mut operations) = (Sha256Hasher::new(), Vec::new());
-    let (mut content, mut buffer, mut offset) = (None, Vec::new(), 0);
-    while offset < artifact.size {
-        let count = usize::try_from(artifact.size - offset).unwrap_or(window).min(window);
-        buffer.resize(count, 0);
-        artifact.file.read_exact_at(&mut buffer, offset).map_err(read)?;
-        buffer.resize(count.next_multiple_of(block_bytes()), 0);
-        let (file_part, filler) = buffer.split_at(count);
-        let (_, packed) = rayon::join(
-            || rayon::join(|| hasher.update(file_part), || also(file_part)),
-            || {
-                let chunks = buffer.par_chunks(CHUNK_BYTES).with_max_len(1);
-                chunks.map(|chunk| pack(chunk, compression)).collect::<Vec<_>>()
-            },
-        );
+    let mut operations = Vec::new();
+    let work = |offset, window: &[u8]| {
+        let chunks = window.par_chunks(CHUNK_BYTES).with_max_len(1);
+        let packed = chunks.map(|chunk| pack(chunk, compression)).collect::<Vec<_>>();
         let mut start = offset / BLOCK;
-        for (packed, chunk) in packed.into_iter().zip(buffer.chunks(CHUNK_BYTES)) {
+        for (packed, chunk) in packed.into_iter().zip(window.chunks(CHUNK_BYTES)) {
             let blocks = chunk.len() as u64 / BLOCK;
             operations.push(spool.add(packed?, vec![Extent { start, blocks }])?);
             start += blocks;
         }
-        offset += count as u64;
-        if offset == artifact.size {
-            content = Some(hasher.clone().finish());
-            hasher.update(filler);
-        }
-    }
-    let digest = content.unwrap_or(Sha256Digest::of(b""));
-    artifact.check(digest)?;
-    let size = artifact.size.next_multiple_of(BLOCK);
-    Ok(Partition {
-        name,
-        old: None,
-        new: PartitionInfo { size, digest: hasher.finish() },
-        content: PartitionInfo { size: artifact.size, digest },
-        operations,
-    })
+        Ok(())
+    };
+    let OldPartition { whole, content } = read_windows(artifact, work, also)?;
+    Ok(Partition { name, old: None, new: whole, content, operations })
 }
 
 /// Packs parts of a file, some at a time, and adds the operations that write them.
@@ -193,13 +165,4 @@ impl Spool<'_> {
         self.size += data.len() as u64;
         Ok(operation)
     }
-}
-
-/// Returns how much of a file is worked on at once.
-pub(crate) fn window_bytes() -> usize {
-    rayon::current_num_threads() * CHUNKS_A_THREAD * CHUNK_BYTES
-}
-
-pub(crate) fn block_bytes() -> usize {
-    usize::try_from(BLOCK).expect("4096 fits")
 }

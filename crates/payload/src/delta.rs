@@ -1,16 +1,16 @@
 use std::collections::HashMap;
-use std::os::unix::fs::FileExt;
 
 use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 use rayon::prelude::*;
 
-use crate::create::{Spool, add_chunks, block_bytes, window_bytes};
+use crate::create::{Spool, add_chunks};
 use crate::extent::{BLOCK, total_bytes};
 use crate::pack::CHUNK_BYTES;
 use crate::release_folder::Artifact;
+use crate::windows::{block_bytes, read_windows};
 use crate::{
-    Compression, Extent, OldPartition, Operation, OperationKind, Partition, PartitionInfo,
-    PartitionName, PayloadError,
+    Compression, Extent, OldPartition, Operation, OperationKind, Partition, PartitionName,
+    PayloadError,
 };
 
 /// The most blocks that an operation copies: as many as it may write.
@@ -136,40 +136,19 @@ fn read_old(artifact: &Artifact) -> Result<(OldPartition, Vec<Sha256Digest>), Pa
 /// Reads a file block by block, the last one filled with zeros.
 fn read_blocks(
     artifact: &Artifact,
-    take: &mut dyn FnMut(u64, &[u8], &Sha256Digest),
+    take: &mut (dyn FnMut(u64, &[u8], &Sha256Digest) + Send),
     also: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<OldPartition, PayloadError> {
-    let read = |source| PayloadError::File { path: artifact.path.clone(), source };
-    let window = window_bytes();
-    let mut hasher = Sha256Hasher::new();
-    let (mut buffer, mut offset, mut block) = (Vec::new(), 0, 0);
-    let mut content = None;
-    while offset < artifact.size {
-        let count = usize::try_from(artifact.size - offset).unwrap_or(window).min(window);
-        buffer.resize(count, 0);
-        artifact.file.read_exact_at(&mut buffer, offset).map_err(read)?;
-        buffer.resize(count.next_multiple_of(block_bytes()), 0);
-        let (file_part, filler) = buffer.split_at(count);
-        let (_, digests) = rayon::join(
-            || rayon::join(|| hasher.update(file_part), || also(file_part)),
-            || buffer.par_chunks(block_bytes()).map(Sha256Digest::of).collect::<Vec<_>>(),
-        );
-        for (data, digest) in buffer.chunks(block_bytes()).zip(&digests) {
+    let work = |offset, window: &[u8]| {
+        let digests: Vec<_> = window.par_chunks(block_bytes()).map(Sha256Digest::of).collect();
+        for ((data, digest), block) in
+            window.chunks(block_bytes()).zip(&digests).zip(offset / BLOCK..)
+        {
             take(block, data, digest);
-            block += 1;
         }
-        offset += count as u64;
-        if offset == artifact.size {
-            content = Some(hasher.clone().finish());
-            hasher.update(filler);
-        }
-    }
-    let digest = content.unwrap_or(Sha256Digest::of(b""));
-    artifact.check(digest)?;
-    Ok(OldPartition {
-        whole: PartitionInfo { size: block * BLOCK, digest: hasher.finish() },
-        content: PartitionInfo { size: artifact.size, digest },
-    })
+        Ok(())
+    };
+    read_windows(artifact, work, also)
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ mod slots;
 mod source;
 mod target;
 mod unpack;
+mod windows;
 
 pub use apply::{Applied, Targets, apply, verify};
 pub use create::{CreateOptions, create};

@@ -36,7 +36,7 @@ impl Ignition {
         let version = json.get("ignition").and_then(|about| about.get("version"));
         if version.is_none_or(|version| !version.is_string()) {
             let hint =
-                "it has {\"ignition\": {\"version\": \"3.4.0\"}}; `butane` makes one from YAML";
+                "it has {\"ignition\": {\"version\": \"3.3.0\"}}; `butane` makes one from YAML";
             return Err(mistake("not an Ignition document".to_owned(), None, hint));
         }
         Ok(Self(template))

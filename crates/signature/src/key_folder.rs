@@ -44,16 +44,25 @@ pub fn read_trusted_keys(folder: &Path) -> Result<TrustedKeys, SignatureError> {
 fn read_threshold(path: &Path, keys: usize) -> Result<usize, SignatureError> {
     let text = match read_file(path, "a threshold", THRESHOLD_MAX) {
         Err(SignatureError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return match keys {
-                0 | 1 => Ok(1),
-                keys => Err(SignatureError::NoThreshold { path: path.to_owned(), keys }),
-            };
+            return default_threshold(path, keys);
         }
         text => text?,
     };
     parse_threshold(&text).ok_or_else(|| {
         in_file(path, SignatureError::format("a threshold", 1, "it is a number from 1 to 64"))
     })
+}
+
+/// Returns how many of so many keys must sign where nothing says so: a single key alone. `path` is
+/// where it would be said.
+///
+/// # Errors
+/// [`SignatureError::NoThreshold`].
+pub fn default_threshold(path: &Path, keys: usize) -> Result<usize, SignatureError> {
+    match keys {
+        0 | 1 => Ok(1),
+        keys => Err(SignatureError::NoThreshold { path: path.to_owned(), keys }),
+    }
 }
 
 fn parse_threshold(text: &[u8]) -> Option<usize> {

@@ -32,7 +32,7 @@ mod statement;
 mod trusted_keys;
 
 pub use error::SignatureError;
-pub use key_folder::{REVOKED_FILE, THRESHOLD_FILE, read_trusted_keys};
+pub use key_folder::{REVOKED_FILE, THRESHOLD_FILE, default_threshold, read_trusted_keys};
 pub use key_id::KeyId;
 pub use key_kind::KeyKind;
 pub use key_name::KeyName;
