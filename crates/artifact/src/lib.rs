@@ -13,6 +13,7 @@ mod io;
 mod manifest;
 mod suggest;
 mod sums;
+mod version_order;
 
 pub use architecture::Architecture;
 pub use diagnostic::{Diagnostic, Excerpt, Position, locate};

@@ -10,15 +10,15 @@ use crate::{DiskError, DiskTable, read_table};
 /// Bytes in a sector, as an index.
 const SECTOR_LEN: usize = 512;
 /// The bytes of all entries of a table.
-const ENTRIES_LEN: usize = ENTRIES as usize * ENTRY_BYTES as usize;
+pub(crate) const ENTRIES_LEN: usize = ENTRIES as usize * ENTRY_BYTES as usize;
 /// Where they start on a disk.
-const ENTRIES_AT: usize = 2 * SECTOR_LEN;
+pub(crate) const ENTRIES_AT: usize = 2 * SECTOR_LEN;
 /// The bytes at a disk's start that hold protective MBR, header and entries.
 pub const TABLE_START_BYTES: usize = ENTRIES_AT + ENTRIES_LEN;
 /// The bytes at a disk's end that hold the backup: entries, then the header.
-const TABLE_END_BYTES: usize = ENTRIES_LEN + SECTOR_LEN;
+pub(crate) const TABLE_END_BYTES: usize = ENTRIES_LEN + SECTOR_LEN;
 
-/// The two copies of a partition table for a disk of another size.
+/// The two copies of a partition table, as they are to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrownTable {
     /// What is in it.
@@ -50,8 +50,7 @@ pub fn grow_table(start: &[u8], disk_bytes: u64) -> Result<GrownTable, DiskError
         .ok_or(strange("the disk is too small for two tables"))?;
     check_headers(&mut Cursor::new(start))?;
 
-    let mut ends =
-        Ends { start: start.to_owned(), end: vec![0; TABLE_END_BYTES], end_offset, at: 0 };
+    let mut ends = Ends::new(start.to_owned(), vec![0; TABLE_END_BYTES], end_offset);
     let block = LogicalBlockSize::Lb512;
     let read = read_header_from_arbitrary_device(&mut ends, block);
     let mut primary = read.map_err(|error| DiskError::NoTable(error.into()))?;
@@ -89,18 +88,27 @@ pub fn grow_table(start: &[u8], disk_bytes: u64) -> Result<GrownTable, DiskError
     if read_table(&mut ends)? != old {
         return Err(strange("it does not read back as it was written"));
     }
-    Ok(GrownTable { table: old, start: ends.start, end: ends.end, end_offset })
+    Ok(ends.into_grown(old))
 }
 
 /// The two ends of a disk; what lies between cannot be touched.
-struct Ends {
-    start: Vec<u8>,
-    end: Vec<u8>,
-    end_offset: u64,
+pub(crate) struct Ends {
+    pub(crate) start: Vec<u8>,
+    pub(crate) end: Vec<u8>,
+    pub(crate) end_offset: u64,
     at: u64,
 }
 
 impl Ends {
+    pub(crate) fn new(start: Vec<u8>, end: Vec<u8>, end_offset: u64) -> Self {
+        Self { start, end, end_offset, at: 0 }
+    }
+
+    pub(crate) fn into_grown(self, table: DiskTable) -> GrownTable {
+        let Self { start, end, end_offset, .. } = self;
+        GrownTable { table, start, end, end_offset }
+    }
+
     /// Returns the bytes from the current position to the end of the piece in which it lies.
     fn rest(&mut self) -> &mut [u8] {
         let within = |piece_at: u64, len: usize| {

@@ -16,7 +16,7 @@ pub(crate) fn derive(seed: &[u8], name: &str) -> Uuid {
 }
 
 /// Splits a root hash into the identifiers of the partition it protects and of its hash tree.
-pub(crate) fn slot_identifiers(root_hash: &Sha256Digest) -> (Uuid, Uuid) {
+pub fn slot_identifiers(root_hash: &Sha256Digest) -> (Uuid, Uuid) {
     let (first, last) = halves(root_hash);
     (Uuid::from_bytes(first), Uuid::from_bytes(last))
 }

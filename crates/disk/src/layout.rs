@@ -9,9 +9,9 @@ const ALIGNMENT: u64 = 1 << 20;
 /// The size of BIOS-BOOT, in bytes.
 const BIOS_BOOT_BYTES: u64 = 1 << 20;
 /// The label of a slot that holds no image: systemd takes such a partition for absent.
-const EMPTY_LABEL: &str = "_empty";
+pub const EMPTY_LABEL: &str = "_empty";
 /// The longest label of a partition, in UTF-16 units (UEFI 2.10, table 5.6).
-const LABEL_MAX: usize = 36;
+pub(crate) const LABEL_MAX: usize = 36;
 /// The largest disk, in bytes: sector counts stay exact and sums cannot overflow.
 const DISK_MAX: u64 = 1 << 50;
 /// Block and digest size of the hash tree, in bytes (dm-verity with SHA-256).

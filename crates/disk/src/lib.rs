@@ -34,6 +34,7 @@ mod identifier;
 mod layout;
 mod partition_type;
 mod read_back;
+mod rename;
 mod role;
 mod sparse;
 mod stream;
@@ -46,11 +47,15 @@ pub use esp::{EspOptions, EspUse, build_esp, esp_fits};
 pub use esp_path::EspPath;
 pub use esp_read::{EspEntry, EspReader};
 pub use grow::{GrownTable, TABLE_START_BYTES, grow_table};
+pub use identifier::slot_identifiers;
+pub(crate) use layout::LABEL_MAX;
 pub use layout::{
-    HEAD_ROOM_PERCENT, Layout, LayoutRequest, Partition, PartitionSizes, verity_tree_bytes,
+    EMPTY_LABEL, HEAD_ROOM_PERCENT, Layout, LayoutRequest, Partition, PartitionSizes,
+    verity_tree_bytes,
 };
 pub use partition_type::PartitionType;
 pub use read_back::read_back;
+pub use rename::{PartitionName, rename_partitions};
 pub use role::Role;
 pub use sparse::SparseImage;
 pub use stream::{Piece, stream_disk};

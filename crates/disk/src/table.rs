@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use gpt::GptConfig;
 use gpt::disk::LogicalBlockSize;
-use gpt::header::HeaderBuilder;
+use gpt::header::{Header, HeaderBuilder};
 use gpt::mbr::ProtectiveMBR;
 use gpt::partition::Partition as GptPartition;
 use gpt::partition_types::{OperatingSystem, Type};
@@ -107,11 +108,9 @@ fn encode_table<D: Read + Write + Seek>(
 /// other than 128 entries of 128 bytes or partitions that end before they start.
 pub fn read_table<D: Read + Seek>(disk: &mut D) -> Result<DiskTable, DiskError> {
     check_headers(disk)?;
-    let config = GptConfig::new().writable(false).logical_block_size(LogicalBlockSize::Lb512);
-    let mut disk = ReadOnly(disk);
-    let table = config.open_from_device(Device(&mut disk)).map_err(DiskError::NoTable)?;
+    let table = read_copy(disk)?;
     let mut entries = Vec::new();
-    for (number, entry) in table.partitions().iter().filter(|(_, entry)| entry.is_used()) {
+    for (number, entry) in table.partitions.iter().filter(|(_, entry)| entry.is_used()) {
         let bytes = |sectors: u64| sectors.checked_mul(SECTOR);
         let size = entry.last_lba.checked_sub(entry.first_lba).and_then(|n| n.checked_add(1));
         let (Some(offset_bytes), Some(size_bytes)) = (bytes(entry.first_lba), size.and_then(bytes))
@@ -128,7 +127,29 @@ pub fn read_table<D: Read + Seek>(disk: &mut D) -> Result<DiskTable, DiskError> 
             size_bytes,
         });
     }
-    Ok(DiskTable { disk_guid: *table.guid(), entries })
+    Ok(DiskTable { disk_guid: table.header.disk_guid, entries })
+}
+
+/// A copy of a partition table that is whole.
+pub(crate) struct Copy {
+    /// Its header, which says whether it is the primary one.
+    pub(crate) header: Header,
+    partitions: BTreeMap<u32, GptPartition>,
+}
+
+/// Reads the table through the `gpt` crate: the primary copy, or the backup where header or entries of
+/// the primary one are damaged. The crate by itself passes over a damaged header only.
+pub(crate) fn read_copy<D: Read + Seek>(disk: &mut D) -> Result<Copy, DiskError> {
+    read_view(disk, false)
+        .or_else(|error| read_view(disk, true).map_err(|_| DiskError::NoTable(error)))
+}
+
+fn read_view<D: Read + Seek>(disk: &mut D, hides_primary: bool) -> Result<Copy, gpt::GptError> {
+    let config = GptConfig::new().writable(false).logical_block_size(LogicalBlockSize::Lb512);
+    let mut view = View { disk, at: 0, hides_primary };
+    let table = config.open_from_device(Device(&mut view))?;
+    let header = table.primary_header().or_else(|_| table.backup_header())?;
+    Ok(Copy { header: header.clone(), partitions: table.partitions().clone() })
 }
 
 /// Refuses the headers on which the `gpt` crate would panic or allocate what the header asks for.
@@ -186,16 +207,29 @@ impl<D: Seek> Seek for Device<'_, D> {
     }
 }
 
-/// A disk that refuses to be written, for a reader that asks for a writer.
-struct ReadOnly<'a, D>(&'a mut D);
+/// A disk that refuses to be written, for a reader that asks for a writer; without its primary header
+/// if that is of no use.
+struct View<'a, D> {
+    disk: &'a mut D,
+    at: u64,
+    hides_primary: bool,
+}
 
-impl<D: Read> Read for ReadOnly<'_, D> {
+impl<D: Read> Read for View<'_, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        let count = self.disk.read(buffer)?;
+        let hidden = self.hides_primary.then_some(SECTOR..2 * SECTOR);
+        for (byte, at) in buffer[..count].iter_mut().zip(self.at..) {
+            if hidden.as_ref().is_some_and(|hidden| hidden.contains(&at)) {
+                *byte = 0;
+            }
+        }
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
-impl<D> Write for ReadOnly<'_, D> {
+impl<D> Write for View<'_, D> {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
@@ -205,8 +239,9 @@ impl<D> Write for ReadOnly<'_, D> {
     }
 }
 
-impl<D: Seek> Seek for ReadOnly<'_, D> {
+impl<D: Seek> Seek for View<'_, D> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
+        self.at = self.disk.seek(to)?;
+        Ok(self.at)
     }
 }
