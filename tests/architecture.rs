@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("serve", &["artifact"]),
     ("signature", &["artifact"]),
     ("payload", &["artifact", "image", "signature"]),
-    ("agent", &["artifact", "disk", "fetch", "signature"]),
+    ("agent", &["artifact", "disk", "fetch", "payload", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
         "build",

@@ -25,6 +25,7 @@ mod location;
 mod machine;
 mod oem;
 mod progress;
+pub mod update;
 mod verified_image;
 mod write_image;
 

@@ -201,9 +201,9 @@ mod tests {
                 let read = read_table(&mut Cursor::new(&bytes)).unwrap();
                 assert!(read == old || read == table.table, "sector {index} from {at}");
                 if read == old {
-                    seen.0 += 1
+                    seen.0 += 1;
                 } else {
-                    seen.1 += 1
+                    seen.1 += 1;
                 }
                 // Whatever was interrupted can be done again.
                 let again = rename_partitions(&mut Cursor::new(&bytes), &names()).unwrap();

@@ -1,0 +1,27 @@
+//! Updates of the running system: the slot that does not run is written, and the loader tries it.
+//!
+//! What decides is pure and has tables for tests ([`State`]); what touches a disk goes through
+//! [`UpdateDisk`], so that tests let it fail at any write; and [`Updater`] holds the order in which
+//! things happen. The truth about a trial is the loader's: its counter in the name of the kernel image.
+
+mod disk;
+mod entries;
+mod entry_name;
+mod error;
+mod esp;
+mod running;
+mod slots;
+mod state;
+mod state_file;
+mod updater;
+
+pub use disk::{SystemDisk, UpdateDisk};
+pub use entries::Entries;
+pub use entry_name::{BootCounter, EntryName, NoEntry};
+pub use error::UpdateError;
+pub use esp::Esp;
+pub use running::Running;
+pub use slots::{Slot, Slots};
+pub use state::{Failed, Pending, Permissions, Refusal, Settled, State};
+pub use state_file::{Lock, StateFolder};
+pub use updater::{Installed, UpdateOptions, Updater};
