@@ -12,8 +12,6 @@ use clap::Parser;
 fn main() -> ExitCode {
     let words = program::arguments::with_command(std::env::args_os());
     let arguments = program::arguments::Arguments::parse_from(words);
-    let result = match &arguments.command {
-        program::arguments::Command::Install(command) => command.run(),
-    };
+    let result = arguments.command.run();
     result.unwrap_or_else(|error| program::report::failure(&error))
 }

@@ -23,6 +23,42 @@ const INSTALLER: &str = "usr/bin/flagstone-install";
 /// Where machines look for the keys that they trust.
 const KEYS: &str = "usr/share/flagstone/keys";
 
+/// Units and settings by which boots are judged, and the loader's count has consequences.
+const FILES: [(&str, &str); 5] = [
+    (
+        "usr/lib/systemd/system/flagstone-health.service",
+        include_str!("../assets/agent/flagstone-health.service"),
+    ),
+    (
+        "usr/lib/systemd/system/flagstone-settle.service",
+        include_str!("../assets/agent/flagstone-settle.service"),
+    ),
+    (
+        "usr/lib/systemd/system/flagstone-fall-back.service",
+        include_str!("../assets/agent/flagstone-fall-back.service"),
+    ),
+    (
+        "usr/lib/systemd/system/boot-complete.target.d/50-flagstone.conf",
+        include_str!("../assets/agent/boot-complete.conf"),
+    ),
+    (
+        "usr/lib/systemd/system.conf.d/50-flagstone-watchdog.conf",
+        include_str!("../assets/agent/watchdog.conf"),
+    ),
+];
+
+/// What pulls the units in: path and target of links.
+const LINKS: [(&str, &str); 2] = [
+    (
+        "usr/lib/systemd/system/boot-complete.target.requires/flagstone-health.service",
+        "../flagstone-health.service",
+    ),
+    (
+        "usr/lib/systemd/system/multi-user.target.wants/flagstone-settle.service",
+        "../flagstone-settle.service",
+    ),
+];
+
 /// What every version of glibc that a program may need is called by.
 const GLIBC: &[u8] = b"GLIBC_2.";
 
@@ -66,6 +102,14 @@ impl<'a> Updates<'a> {
             tree.put(AGENT, folder, program)?;
             let link = Inode::symlink(date, "flagstone-agent");
             tree.put(INSTALLER, folder, link)?;
+            for (path, text) in FILES {
+                let file =
+                    Inode::file(Metadata::root(0o644, date), Bytes::from_static(text.as_bytes()));
+                tree.put(path, folder, file)?;
+            }
+            for (path, target) in LINKS {
+                tree.put(path, folder, Inode::symlink(date, target))?;
+            }
         }
         let mut put = |name: &str, content: Bytes| {
             let file = Inode::file(Metadata::root(0o644, date), content);

@@ -1,14 +1,22 @@
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use super::install::Install;
+use super::pin::unpin;
+use super::pin::{Pin, Rollback};
+use super::report::Failure;
+use super::status::Status;
+use super::trial::{fall_back, health, settled};
+use super::update::Update;
 
 /// The name under which the program installs without being told so.
 const INSTALLER: &str = "flagstone-install";
 
-/// Looks after a Flagstone machine: puts the system on its disk.
+/// Looks after a Flagstone machine: puts the system on its disk, updates it, and goes back when an
+/// update is no good.
 #[derive(Debug, Parser)]
 #[command(name = "flagstone-agent", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -20,6 +28,38 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Write a signed image to a disk, which loses all that it holds
     Install(Install),
+    /// Write a newer version to the slot that does not run
+    Update(Update),
+    /// Show what runs, what is started next, and what failed
+    Status(Status),
+    /// Take the last update back
+    Rollback(Rollback),
+    /// Stay with a version
+    Pin(Pin),
+    /// Follow the channel again
+    Unpin,
+    /// Fail if this boot is not to be called good (called by flagstone-health.service)
+    Health,
+    /// Draw the conclusions of a good boot (called by flagstone-settle.service)
+    Settle,
+    /// Restart if this boot was a trial that failed (called by flagstone-fall-back.service)
+    FallBack,
+}
+
+impl Command {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Install(install) => install.run(),
+            Self::Update(update) => update.run(),
+            Self::Status(status) => status.run(),
+            Self::Rollback(rollback) => rollback.run(),
+            Self::Pin(pin) => pin.run(),
+            Self::Unpin => unpin(),
+            Self::Health => health(),
+            Self::Settle => settled(),
+            Self::FallBack => fall_back(),
+        }
+    }
 }
 
 /// Puts the command in, where the program's name stands for it.

@@ -14,7 +14,7 @@ use super::report::{Failure, say, warn};
 use super::terminal::Terminal;
 
 /// Where a machine has the keys that it trusts.
-const KEYS_DIR: &str = "/usr/share/flagstone/keys";
+pub(crate) const KEYS_DIR: &str = "/usr/share/flagstone/keys";
 
 /// Arguments of `flagstone-agent install`.
 #[derive(Debug, Args)]

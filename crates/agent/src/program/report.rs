@@ -4,17 +4,25 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use flagstone_agent::InstallError;
+use flagstone_agent::update::UpdateError;
 
 /// What ends the program.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Install(InstallError),
+    Update(UpdateError),
     Output(io::Error),
 }
 
 impl Failure {
     pub(crate) fn output(error: impl Into<io::Error>) -> Self {
         Self::Output(error.into())
+    }
+}
+
+impl From<UpdateError> for Failure {
+    fn from(error: UpdateError) -> Self {
+        Self::Update(error)
     }
 }
 
@@ -28,6 +36,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Install(error) => error.fmt(f),
+            Self::Update(error) => error.fmt(f),
             Self::Output(_) => f.write_str("failed to read or write standard streams"),
         }
     }
@@ -37,6 +46,7 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Install(error) => error.source(),
+            Self::Update(error) => error.source(),
             Self::Output(error) => Some(error),
         }
     }
@@ -53,9 +63,12 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
         say(&format!("  caused by: {error}"));
         cause = error.source();
     }
-    if let Failure::Install(error) = failure
-        && let Some(hint) = error.hint()
-    {
+    let hint = match failure {
+        Failure::Install(error) => error.hint(),
+        Failure::Update(error) => error.hint(),
+        Failure::Output(_) => None,
+    };
+    if let Some(hint) = hint {
         say(&format!("{} {hint}", paint("hint:", "36")));
     }
     ExitCode::FAILURE

@@ -69,13 +69,11 @@ impl StateFolder {
             }
             Err(error) => return Err(failed(error)),
         };
-        match serde_json::from_slice(&text) {
-            Ok(state) => Ok(Some(state)),
-            Err(_) => {
-                fs::rename(&path, self.path.join("state.json.damaged")).map_err(failed)?;
-                Ok(None)
-            }
+        if let Ok(state) = serde_json::from_slice(&text) {
+            return Ok(Some(state));
         }
+        fs::rename(&path, self.path.join("state.json.damaged")).map_err(failed)?;
+        Ok(None)
     }
 
     /// Keeps the state; durable when it returns, and the old or the new one whatever happens.

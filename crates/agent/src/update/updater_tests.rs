@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Cursor};
 use std::os::unix::fs::FileExt;
@@ -118,10 +119,10 @@ fn keys() -> TrustedKeys {
 
 /// Makes the signed payload of a version.
 fn payload(version: &str, floor: Option<&str>) -> Vec<u8> {
-    payload_of(name(version), floor)
+    payload_of(&name(version), floor)
 }
 
-fn payload_of(name: ImageName, floor: Option<&str>) -> Vec<u8> {
+fn payload_of(name: &ImageName, floor: Option<&str>) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let version = name.version.to_string();
     let tree = tree(&version);
@@ -149,7 +150,7 @@ fn payload_of(name: ImageName, floor: Option<&str>) -> Vec<u8> {
     ] {
         let name = format!("{name}.{suffix}");
         fs::write(dir.path().join(&name), &data).unwrap();
-        sums += &format!("{}  {name}\n", Sha256Digest::of(&data));
+        writeln!(sums, "{}  {name}", Sha256Digest::of(&data)).unwrap();
     }
     fs::write(dir.path().join("SHA256SUMS"), sums).unwrap();
     let mut folder = ReleaseFolder::open(dir.path()).unwrap();
@@ -347,7 +348,7 @@ fn what_is_not_for_this_machine_is_refused_before_anything_is_written() {
     let other = ImageName { id: "other".parse().unwrap(), ..name("1.1") };
     let arm = ImageName { architecture: Architecture::Arm64, ..name("1.1") };
     for image in [other, arm] {
-        let error = machine.install(&payload_of(image, None)).unwrap_err();
+        let error = machine.install(&payload_of(&image, None)).unwrap_err();
         assert!(matches!(error, UpdateError::OtherImage { .. }), "{error}");
     }
     for (version, refusal) in [

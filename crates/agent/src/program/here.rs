@@ -1,0 +1,89 @@
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use flagstone_agent::update::{Esp, Lock, Running, State, StateFolder, SystemDisk, UpdateError};
+
+use super::report::{Failure, warn};
+
+const ROOT: &str = "/";
+const STATE: &str = "/var/lib/flagstone/agent";
+const RUN: &str = "/run/flagstone";
+
+/// The machine that this program runs on, as updates need it. While it lives, no other one does.
+#[derive(Debug)]
+pub(crate) struct Here {
+    pub(crate) running: Running,
+    pub(crate) disk: SystemDisk,
+    pub(crate) esp: Esp,
+    pub(crate) folder: StateFolder,
+    pub(crate) state: State,
+    _lock: Lock,
+}
+
+impl Here {
+    pub(crate) fn open() -> Result<Self, Failure> {
+        let running = Running::find(root())?;
+        let folder = StateFolder::new(STATE);
+        let lock = folder.lock()?;
+        let state = load(&folder)?;
+        let mut disk = SystemDisk::new(ROOT, running.disk.clone());
+        let esp = Esp::mount(&mut disk, &mount_point())?;
+        Ok(Self { running, disk, esp, folder, state, _lock: lock })
+    }
+}
+
+/// Reads what is remembered; what is damaged counts for nothing.
+pub(crate) fn load(folder: &StateFolder) -> Result<State, Failure> {
+    Ok(folder.load()?.unwrap_or_else(|| {
+        let path = folder.path().display();
+        warn(&format!("what was remembered in {path} is damaged: it was put aside"));
+        State::default()
+    }))
+}
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(ROOT)
+}
+
+pub(crate) fn state_folder() -> StateFolder {
+    StateFolder::new(STATE)
+}
+
+/// Where this process mounts the EFI system partition.
+pub(crate) fn mount_point() -> PathBuf {
+    Path::new(RUN).join(format!("esp.{}", std::process::id()))
+}
+
+/// Where a check that failed in this boot leaves word for what draws the conclusions.
+pub(crate) fn complaint_file() -> PathBuf {
+    Path::new(RUN).join("unhealthy")
+}
+
+/// Leaves word.
+pub(crate) fn complain(text: &str) -> Result<(), Failure> {
+    let path = complaint_file();
+    let written = File::create(&path).and_then(|mut file| writeln!(file, "{text}"));
+    written.map_err(|source| UpdateError::State { path, source }.into())
+}
+
+/// Asks the system manager for something, and returns what it says.
+pub(crate) fn systemctl(arguments: &[&str]) -> Result<(bool, String), Failure> {
+    let mut command = Command::new("systemctl");
+    let output = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(failed)?;
+    Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Restarts the machine, in order.
+pub(crate) fn restart() -> Result<(), Failure> {
+    match systemctl(&["--no-block", "reboot"])? {
+        (true, _) => Ok(()),
+        (false, _) => Err(failed(io::Error::other("it did not take the order to restart")).into()),
+    }
+}
+
+fn failed(source: io::Error) -> UpdateError {
+    UpdateError::Program { program: "systemctl", source }
+}

@@ -1,0 +1,110 @@
+//! What units call around a boot: checks, conclusions, the way back.
+
+use std::fs;
+use std::process::ExitCode;
+
+use flagstone_agent::update::{
+    HealthLimits, Running, Settings, Settled, Standing, UpdateError, run_checks, settle, standing,
+    wait_for_route,
+};
+
+use super::here::{Here, complain, complaint_file, load, restart, root, state_folder, systemctl};
+use super::report::{Failure, say};
+
+/// `flagstone-agent health`: fails if this boot is not to be called good.
+pub(crate) fn health() -> Result<ExitCode, Failure> {
+    let settings = Settings::load(root())?;
+    let limits = HealthLimits::default();
+    let mut complaints = run_checks(root(), limits);
+    if settings.check_network && wants_network()? && !wait_for_route(root(), limits) {
+        complaints.push(
+            "there is no route to a network, which there was with the version before".to_owned(),
+        );
+    }
+    if settings.check_containerd && !containerd_runs()? {
+        complaints.push("containerd is enabled and does not run".to_owned());
+    }
+    if complaints.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for complaint in &complaints {
+        say(complaint);
+    }
+    complain(&complaints.join("; "))?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// Tells whether this is the first life of a release that was written while there was a network.
+fn wants_network() -> Result<bool, Failure> {
+    let running = match Running::find(root()) {
+        Err(UpdateError::NoDisk) => return Ok(false),
+        running => running?,
+    };
+    let pending = load(&state_folder())?.pending;
+    Ok(pending.is_some_and(|pending| pending.network && pending.root_hash == running.root_hash))
+}
+
+fn containerd_runs() -> Result<bool, Failure> {
+    const UNIT: &str = "containerd.service";
+    Ok(!systemctl(&["is-enabled", "--quiet", UNIT])?.0
+        || systemctl(&["is-active", "--quiet", UNIT])?.0)
+}
+
+/// `flagstone-agent settle`: draws the conclusions of a boot that was found good.
+pub(crate) fn settled() -> Result<ExitCode, Failure> {
+    let mut here = match Here::open() {
+        Err(Failure::Update(UpdateError::NoDisk)) => {
+            say("this system runs from memory: there is nothing to conclude");
+            return Ok(ExitCode::SUCCESS);
+        }
+        here => here?,
+    };
+    let esp = here.esp.folder().to_owned();
+    match settle(&here.running, &esp, &here.folder, &mut here.state)? {
+        Settled::Updated { from, to } => say(&format!("updated from {from} to {to}")),
+        Settled::FellBack(failed) => say(&format!(
+            "version {} did not come up and is not tried again: {}",
+            failed.version, failed.reason
+        )),
+        Settled::Waiting => say("a new version waits for a restart"),
+        Settled::Interrupted => say("an update was cut off before it could be started"),
+        _ => say("nothing new"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `flagstone-agent fall-back`: a boot was not found good. If the loader still counts, the machine restarts,
+/// and the loader tries again or goes back.
+pub(crate) fn fall_back() -> Result<ExitCode, Failure> {
+    let mut here = match Here::open() {
+        Err(Failure::Update(UpdateError::NoDisk)) => {
+            say("this system runs from memory: there is nothing to go back to");
+            return Ok(ExitCode::SUCCESS);
+        }
+        here => here?,
+    };
+    if standing(&here.running, here.esp.folder())? == Standing::Good {
+        say("this version was found good before: the machine goes on as it is");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reason = match fs::read_to_string(complaint_file()) {
+        Ok(text) => text.trim().to_owned(),
+        Err(_) => failed_units()?,
+    };
+    say(&format!("version {} is not good: {reason}", here.running.image.version));
+    here.state.complain(&reason);
+    here.folder.save(&here.state)?;
+    drop(here);
+    restart()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failed_units() -> Result<String, Failure> {
+    let (_, text) = systemctl(&["list-units", "--failed", "--no-legend", "--plain"])?;
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    Ok(if names.is_empty() {
+        "boot-complete.target was not reached in time".to_owned()
+    } else {
+        format!("failed units: {}", names.join(", "))
+    })
+}
