@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -25,6 +25,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("serve", &["artifact"]),
     ("signature", &["artifact"]),
     ("payload", &["artifact", "image", "signature"]),
+    ("torture", &["artifact", "disk"]),
     ("agent", &["artifact", "disk", "fetch", "payload", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
@@ -64,6 +65,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "serve",
             "signature",
             "store",
+            "torture",
         ],
     ),
 ];

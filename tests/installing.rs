@@ -22,7 +22,7 @@ const BAD_SECTOR: u64 = 150 << 11;
 
 const DISK_BYTES: u64 = 3 << 30;
 
-fn flagstone(arguments: &[&str], dir: &Path) {
+pub(crate) fn flagstone(arguments: &[&str], dir: &Path) {
     let mut command = Command::new(support::FLAGSTONE);
     let status = command.args(arguments).current_dir(dir).stdin(Stdio::null()).status().unwrap();
     assert!(status.success(), "flagstone {arguments:?}");
@@ -127,6 +127,7 @@ fn a_machine_that_booted_from_the_network_installs_itself() {
             arguments: &["--pxe", "--memory", "1200", "--append", &cmdline],
             machine: &disks(&good, &bad),
             script: Some(&dir.join("install.sh")),
+            ..guest::Extras::default()
         },
     );
     drop(server);

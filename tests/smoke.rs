@@ -17,6 +17,7 @@ mod boot_server;
 mod guest;
 mod installing;
 mod support;
+mod updating;
 
 /// How long one boot may take, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(12);

@@ -48,6 +48,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) machine: &'a [String],
     /// What reports from inside, in place of the smoke test.
     pub(crate) script: Option<&'a Path>,
+    /// The unit that runs it, in place of the smoke test's, if the machine is to restart when it wants to.
+    pub(crate) restarts_by: Option<&'a str>,
 }
 
 /// Boots an image with the smoke test inside, until it powers off, panics, or the time is over.
@@ -65,7 +67,7 @@ pub(crate) fn boot_with(image: &Path, state: &Path, limit: Duration, arguments: 
 
 /// Boots as [`boot`] does, with whatever else is needed.
 pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extras<'_>) -> Boot {
-    let Extras { arguments, machine, script } = *extras;
+    let Extras { arguments, machine, script, restarts_by } = *extras;
     fs::create_dir_all(state).unwrap();
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
@@ -81,14 +83,19 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
         .args(arguments)
         .args([
             "--credential",
-            &credential("systemd.extra-unit.flagstone-smoke.service", Path::new("smoke.service")),
+            &credential(
+                "systemd.extra-unit.flagstone-smoke.service",
+                Path::new(restarts_by.unwrap_or("smoke.service")),
+            ),
         ])
         .args([
             "--credential",
             &credential("systemd.unit-dropin.multi-user.target", Path::new("multi-user.conf")),
         ])
         .args(["--credential", &credential("flagstone.smoke", script)])
-        .args(["--", "-no-reboot", "-device", "virtio-serial-pci", "-chardev"])
+        .arg("--")
+        .args(if restarts_by.is_some() { &[][..] } else { &["-no-reboot"] })
+        .args(["-device", "virtio-serial-pci", "-chardev"])
         .arg(format!("file,id=report,path={}", report.display()))
         .args(["-device", "virtserialport,chardev=report,name=flagstone.report"])
         .args(machine)

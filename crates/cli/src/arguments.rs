@@ -10,7 +10,7 @@ use flagstone_recipe::ByteSize;
 use crate::command::{
     build::Build, cache::Cache, diff::Diff, ignition::Ignition, inside::Inside, keys::Keys,
     lock::Lock, payload::Payload, run::Run, scripts::Scripts, serve::Serve, sign::Sign,
-    verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
+    torture::Torture, verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Serve files, boot scripts and Ignition documents to machines that boot from the network
     Serve(Serve),
+    /// Update a machine in QEMU, and prove what it boots after a power cut at any point
+    Torture(Torture),
     /// Check configurations for Ignition before a machine meets them
     Ignition(Ignition),
     /// Show what maintainer scripts would do, and what becomes of it

@@ -13,6 +13,7 @@ pub(crate) mod run;
 pub(crate) mod scripts;
 pub(crate) mod serve;
 pub(crate) mod sign;
+pub(crate) mod torture;
 pub(crate) mod verify_rebuild;
 pub(crate) mod why;
 pub(crate) mod why_not;

@@ -32,6 +32,10 @@ pub(crate) struct Machine<'a> {
     pub(crate) ignition: Option<&'a Path>,
     /// More arguments for QEMU.
     pub(crate) extra: &'a [OsString],
+    /// Where all writes to the disk are recorded, in the format of dm-log-writes.
+    pub(crate) write_log: Option<&'a Path>,
+    /// Where the serial console goes, in place of this terminal.
+    pub(crate) console: Option<&'a fs::File>,
 }
 
 /// What a machine boots from.
@@ -60,6 +64,28 @@ struct Firmware {
 impl Machine<'_> {
     /// Boots, with the serial console on this terminal, until the machine powers off.
     pub(crate) fn run(&self) -> Result<ExitStatus> {
+        let (emulator, mut command) = self.command()?;
+        command.status().with_context(|| format!("failed to start {}", emulator.display()))
+    }
+
+    /// Boots until the machine powers off, or the time is over; tells which.
+    pub(crate) fn run_for(&self, limit: Duration) -> Result<bool> {
+        let (emulator, mut command) = self.command()?;
+        let child = command.spawn();
+        let mut child = child.with_context(|| format!("failed to start {}", emulator.display()))?;
+        let start = Instant::now();
+        while child.try_wait().context("failed to wait for QEMU")?.is_none() {
+            if start.elapsed() > limit {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(true)
+    }
+
+    fn command(&self) -> Result<(PathBuf, Command)> {
         let emulator = emulator(self.architecture)?;
         let mut command = Command::new(&emulator);
         command.args(["-nodefaults", "-nographic", "-serial", "mon:stdio", "-smp", "2"]);
@@ -83,7 +109,11 @@ impl Machine<'_> {
             command.arg("-smbios").arg(drive_path("type=11,path=", &path));
         }
         command.args(self.extra);
-        command.status().with_context(|| format!("failed to start {}", emulator.display()))
+        if let Some(console) = self.console {
+            let console = console.try_clone().context("failed to write the console's log")?;
+            command.stdin(Stdio::null()).stdout(console);
+        }
+        Ok((emulator, command))
     }
 
     fn add_disk(&self, image: &Path, command: &mut Command) -> Result<()> {
@@ -96,7 +126,12 @@ impl Machine<'_> {
         }
         command.arg("-drive").arg(drive("if=pflash,format=raw,readonly=on", &firmware.code));
         command.arg("-drive").arg(drive("if=pflash,format=raw", &variables));
-        command.arg("-drive").arg(drive("if=virtio,format=qcow2,cache=unsafe", &disk));
+        match self.write_log {
+            None => {
+                command.arg("-drive").arg(drive("if=virtio,format=qcow2,cache=unsafe", &disk));
+            }
+            Some(log) => add_recorded_disk(&disk, log, command)?,
+        }
         Ok(())
     }
 
@@ -147,6 +182,25 @@ impl Machine<'_> {
         fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
         Ok(path)
     }
+}
+
+/// Adds a disk of which every write and every flush is recorded. The disk itself need keep no promises.
+fn add_recorded_disk(disk: &Path, log: &Path, command: &mut Command) -> Result<()> {
+    fs::File::create(log).with_context(|| format!("failed to write {}", log.display()))?;
+    let careless = serde_json::json!({ "no-flush": true });
+    let recorded = serde_json::json!({
+        "driver": "blklogwrites",
+        "node-name": "recorded",
+        "file": {
+            "driver": "qcow2",
+            "cache": careless,
+            "file": { "driver": "file", "filename": disk, "cache": careless },
+        },
+        "log": { "driver": "file", "filename": log, "cache": careless },
+    });
+    command.args(["-blockdev", &recorded.to_string()]);
+    command.args(["-device", "virtio-blk-pci,drive=recorded,write-cache=on"]);
+    Ok(())
 }
 
 /// Tells whether KVM can really start a machine: the device may be there, and readable, and still

@@ -98,6 +98,8 @@ impl Run {
             ssh_port: self.ssh_port,
             ignition: self.ignition.as_deref(),
             extra: &self.extra,
+            write_log: None,
+            console: None,
         };
         let status = machine.run()?;
         if !status.success() {

@@ -1,0 +1,211 @@
+use std::cmp::Reverse;
+use std::fmt;
+
+use flagstone_artifact::{ImageVersion, Sha256Digest};
+use flagstone_disk::{
+    DiskTable, EspEntry, EspReader, PartitionType, TableEntry, read_table, slot_identifiers,
+};
+
+use crate::{Expected, Replay, Version};
+
+/// The longest kernel image, in bytes.
+const UKI_MAX: u64 = 1 << 30;
+/// How much of a slot is compared at a time, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// What a disk boots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The old version, complete.
+    Old,
+    /// The new version, complete.
+    New,
+    /// Neither.
+    Neither {
+        /// What stops it, and where.
+        reason: String,
+    },
+}
+
+/// Firmware, loader and initrd, as far as they choose something from a disk.
+///
+/// The firmware takes the primary partition table, or the backup if that is damaged (UEFI 2.10, 5.3.2),
+/// and the loader in it from the EFI system partition. The loader takes the newest kernel image that has tries
+/// left, or is not counted; only if there is none, one without (systemd's Automatic Boot Assessment). The
+/// initrd takes the partitions that have the halves of the root hash as identifiers.
+#[derive(Debug)]
+pub struct Loader<'a> {
+    expected: &'a Expected,
+    /// The loader's own files, which nothing may change.
+    own: Vec<(String, Sha256Digest)>,
+}
+
+/// A kernel image that the loader may start.
+struct Candidate {
+    entry: EspEntry,
+    stem: String,
+    failed: bool,
+    version: ImageVersion,
+}
+
+impl<'a> Loader<'a> {
+    /// Looks at the disk as it was before anything was written.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn new(expected: &'a Expected, before: &Replay<'_>) -> Result<Self, String> {
+        let table = table(before)?;
+        let own = own_files(before, &table)?;
+        Ok(Self { expected, own })
+    }
+
+    /// Tells what a disk boots: which kernel image, and whether all that it needs is there. `slot_is_new` is
+    /// asked whether a slot holds the new version in full, since that takes long to find out.
+    pub fn boots(
+        &self,
+        disk: &Replay<'_>,
+        slot_is_new: &mut dyn FnMut(&TableEntry, &TableEntry) -> Result<(), String>,
+    ) -> Verdict {
+        match self.chosen(disk, slot_is_new) {
+            Ok(true) => Verdict::New,
+            Ok(false) => Verdict::Old,
+            Err(reason) => Verdict::Neither { reason },
+        }
+    }
+
+    /// Returns whether the new version is started.
+    fn chosen(
+        &self,
+        disk: &Replay<'_>,
+        slot_is_new: &mut dyn FnMut(&TableEntry, &TableEntry) -> Result<(), String>,
+    ) -> Result<bool, String> {
+        let table = table(disk)?;
+        if own_files(disk, &table)? != self.own {
+            return Err("the loader itself was changed".to_owned());
+        }
+        let (start, len) = esp(&table)?;
+        let read = |buffer: &mut [u8], offset: u64| within(disk, start, len, buffer, offset);
+        let reader = EspReader::open(&read).map_err(|error| error.to_string())?;
+        let folder = reader.folder(&["EFI", "Linux"]).map_err(|error| error.to_string())?;
+        let mut candidates: Vec<Candidate> = folder.into_iter().filter_map(Candidate::of).collect();
+        candidates
+            .sort_by(|a, b| a.failed.cmp(&b.failed).then_with(|| b.version.compare(&a.version)));
+        candidates.sort_by_key(|candidate| Reverse(!candidate.failed));
+        let first = candidates.first().ok_or("the loader has no kernel image")?;
+        let Expected { old, new } = self.expected;
+        let version = [old, new].into_iter().find(|version| version.stem() == first.stem);
+        let version = version.ok_or_else(|| format!("the loader starts {}", first.entry.name))?;
+        let content = reader
+            .content(&first.entry, UKI_MAX)
+            .map_err(|error| format!("{} cannot be read: {error}", first.entry.name))?;
+        if Sha256Digest::of(&content) != version.uki {
+            return Err(format!("{} is not complete", first.entry.name));
+        }
+        let (usr, verity) = slot(&table, version)?;
+        if std::ptr::eq(version, new) {
+            slot_is_new(usr, verity)?;
+        }
+        Ok(std::ptr::eq(version, new))
+    }
+}
+
+impl Candidate {
+    fn of(entry: EspEntry) -> Option<Self> {
+        let name = entry.name.strip_suffix(".efi").filter(|_| !entry.is_folder)?;
+        let (stem, counter) = name.split_once('+').map_or((name, None), |(a, b)| (a, Some(b)));
+        let left = counter.map(|counter| counter.split('-').next().unwrap_or_default());
+        let version = stem.rsplit('_').next()?.parse().ok()?;
+        let failed = left.is_some_and(|left| left.parse() == Ok(0));
+        Some(Self { stem: stem.to_owned(), failed, version, entry })
+    }
+}
+
+/// Compares a slot with what was released.
+pub(crate) fn compare_slot(
+    disk: &Replay<'_>,
+    usr: &TableEntry,
+    verity: &TableEntry,
+    version: &Version,
+) -> Result<(), String> {
+    for (entry, expected) in [(usr, &version.usr), (verity, &version.verity)] {
+        let mut actual = vec![0; PIECE];
+        for (piece, index) in expected.chunks(PIECE).zip(0_u64..) {
+            let actual = &mut actual[..piece.len()];
+            let offset = index * PIECE as u64;
+            within(disk, entry.offset_bytes, entry.size_bytes, actual, offset)
+                .map_err(|error| error.to_string())?;
+            if actual != piece {
+                return Err(format!("partition {} is not complete", entry.number));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn table(disk: &Replay<'_>) -> Result<DiskTable, String> {
+    read_table(&mut disk.clone()).map_err(|error| error.to_string())
+}
+
+fn esp(table: &DiskTable) -> Result<(u64, u64), String> {
+    let kind = PartitionType::Esp.guid();
+    let esp = table.entries.iter().find(|entry| entry.type_guid == kind);
+    let esp = esp.ok_or("there is no EFI system partition")?;
+    Ok((esp.offset_bytes, esp.size_bytes))
+}
+
+/// Finds the slot of a version by its root hash.
+fn slot<'t>(
+    table: &'t DiskTable,
+    version: &Version,
+) -> Result<(&'t TableEntry, &'t TableEntry), String> {
+    let (usr, verity) = slot_identifiers(&version.root_hash);
+    let find = |guid| table.entries.iter().find(|entry| entry.guid == guid);
+    let none = || format!("no partition has the root hash of {}", version.image.version);
+    find(usr).zip(find(verity)).ok_or_else(none)
+}
+
+/// Reads the loader and its settings.
+fn own_files(disk: &Replay<'_>, table: &DiskTable) -> Result<Vec<(String, Sha256Digest)>, String> {
+    let (start, len) = esp(table)?;
+    let read = |buffer: &mut [u8], offset: u64| within(disk, start, len, buffer, offset);
+    let reader = EspReader::open(&read).map_err(|error| error.to_string())?;
+    let mut files = Vec::new();
+    for folder in [&["EFI", "BOOT"][..], &["EFI", "systemd"], &["loader"]] {
+        for entry in reader.folder(folder).map_err(|error| error.to_string())? {
+            // The loader's seed for random numbers changes at every boot.
+            if entry.is_folder || entry.name == "random-seed" {
+                continue;
+            }
+            let content = reader.content(&entry, UKI_MAX).map_err(|error| error.to_string())?;
+            files
+                .push((format!("{}/{}", folder.join("/"), entry.name), Sha256Digest::of(&content)));
+        }
+    }
+    if files.is_empty() {
+        return Err("the EFI system partition has no loader".to_owned());
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn within(
+    disk: &Replay<'_>,
+    start: u64,
+    len: u64,
+    buffer: &mut [u8],
+    offset: u64,
+) -> std::io::Result<()> {
+    let end = offset.checked_add(buffer.len() as u64).filter(|end| *end <= len);
+    end.ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    disk.read_at(buffer, start + offset)
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Old => f.write_str("the old version"),
+            Self::New => f.write_str("the new version"),
+            Self::Neither { reason } => write!(f, "neither: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+# Goes from version to version, one step at each boot that was found good; SERVER is replaced.
+step=$(cat /var/lib/step 2>/dev/null || echo 0)
+echo $((step + 1)) >/var/lib/step
+say() { printf '%s.%s=%s\n' "$step" "$1" "$2"; }
+update() { flagstone-agent update --payload "SERVER/files/$1" "${@:2}"; }
+# Tries what has to be refused: its name in the report, then arguments.
+refused() {
+    local name=$1
+    shift
+    update "$@" >/run/said 2>&1
+    say "$name" "$? $(tr '\n' ' ' </run/said)"
+}
+. /usr/lib/os-release
+say version "$IMAGE_VERSION"
+say slot "$(basename "$(echo /sys/block/dm-0/slaves/*[35])")"
+say status "$(flagstone-agent status --json | tr '\n' ' ')"
+say entries "$(ls /boot/EFI/Linux | tr '\n' ' ')"
+say failed "$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
+say machine "$(cat /etc/machine-id) $(cat /etc/edited 2>/dev/null)"
+case $step in
+0)
+    echo mine >/etc/edited
+    refused nobody stranger.payload
+    refused cut cut.payload
+    refused flipped flipped.payload
+    refused same base-0.1.payload
+    refused missing no-such.payload
+    update base-0.2.payload --json --reboot >/run/said
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    ;;
+1)
+    refused older base-0.1.payload
+    # What it would make room by is gone already.
+    rm /boot/EFI/Linux/base_0.1.efi
+    dd if=/dev/zero of=/boot/full bs=1M 2>/dev/null
+    refused full base-0.3.payload
+    rm /boot/full
+    mount -o remount,ro /boot
+    refused readonly base-0.3.payload
+    mount -o remount,rw /boot
+    say left "$(ls /boot/EFI/Linux | tr '\n' ' ')"
+    refused base base-0.3.from_0.1.payload
+    update base-0.3.from_0.2.payload --reboot >/run/said 2>&1
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    ;;
+2)
+    flagstone-agent rollback --reboot >/run/said 2>&1
+    say rollback "$? $(tr '\n' ' ' </run/said)"
+    ;;
+3)
+    refused taken base-0.3.payload
+    mkdir -p /etc/flagstone
+    echo 'tries = 1' >/etc/flagstone/update.toml
+    update panics.payload --reboot >/run/said 2>&1
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    ;;
+4)
+    refused again panics.payload
+    echo 'tries = 2' >/etc/flagstone/update.toml
+    update unhealthy.payload --reboot >/run/said 2>&1
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    ;;
+5)
+    flagstone-agent pin >/run/said 2>&1
+    refused pinned base-0.3.payload --older
+    say end yes
+    systemctl --no-block poweroff
+    ;;
+esac

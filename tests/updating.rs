@@ -1,0 +1,156 @@
+//! A machine through its updates, good and bad ones: each boot is a cold one, by firmware and loader.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::installing::flagstone;
+use crate::boot_server::BootServer;
+use crate::{guest, support};
+
+/// How long all boots may take together, on a busy machine without KVM.
+const LIMIT: Duration = Duration::from_mins(40);
+
+/// `base` with small partitions, since a guest without KVM writes them, and a key that it trusts.
+const RECIPE: &str = "extends = \"base\"\n\
+    [image]\nversion = \"VERSION\"\n\
+    [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
+    [update]\nkeys = [\"keys/development.pub\"]\n";
+
+/// A kernel that finds nothing to start in its initrd.
+const PANICS: &str = "[kernel]\ncmdline.add = [\"rdinit=/nothing\"]\n";
+
+/// A check that no boot passes.
+const UNHEALTHY: &str = "[files.\"/usr/share/flagstone/health.d/10-never\"]\n\
+    mode = \"0755\"\ncontent = \"#!/bin/sh\\nexit 7\\n\"\n";
+
+/// Builds a version into a folder of its own.
+fn release(dir: &Path, version: &str, more: &str) -> PathBuf {
+    let name = format!("site-{version}.toml");
+    fs::write(dir.join(&name), RECIPE.replace("VERSION", version) + more).unwrap();
+    let out = format!("out-{version}");
+    flagstone(&["build", &format!("./{name}"), "--out", &out, "--no-pxe", "--no-disk-sum"], dir);
+    dir.join(out)
+}
+
+fn payload(dir: &Path, key: &str, out: &Path, name: &str, more: &[&str]) {
+    let output = format!("site/{name}");
+    let out = out.to_str().unwrap();
+    let arguments = ["payload", "create", out, "--key", key, "--zstd", "--output", &output];
+    flagstone(&[&arguments, more].concat(), dir);
+}
+
+/// Asserts that a step was refused with these words.
+fn assert_refused(boot: &guest::Boot, key: &str, words: &str) {
+    let said = boot.report.get(key).map_or("", String::as_str);
+    assert!(said.starts_with("1 ") && said.contains(words), "{key}: {said:?}, not {words:?}");
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn a_machine_lives_through_updates_good_and_bad() {
+    let dir = support::scratch("smoke-update");
+    flagstone(&["keys", "init", "--dir", "keys"], &dir);
+    flagstone(&["keys", "init", "--dir", "strangers"], &dir);
+    fs::create_dir(dir.join("site")).unwrap();
+    let key = "keys/development.key";
+    let first = release(&dir, "0.1", "");
+    let second = release(&dir, "0.2", "");
+    let third = release(&dir, "0.3", "");
+    let panics = release(&dir, "0.4", PANICS);
+    let unhealthy = release(&dir, "0.5", UNHEALTHY);
+    payload(&dir, key, &first, "base-0.1.payload", &[]);
+    payload(&dir, key, &second, "base-0.2.payload", &[]);
+    payload(&dir, key, &third, "base-0.3.payload", &[]);
+    for (from, name) in
+        [("out-0.1", "base-0.3.from_0.1.payload"), ("out-0.2", "base-0.3.from_0.2.payload")]
+    {
+        payload(&dir, key, &third, name, &["--from", from]);
+    }
+    payload(&dir, key, &panics, "panics.payload", &[]);
+    payload(&dir, key, &unhealthy, "unhealthy.payload", &[]);
+    payload(&dir, "strangers/development.key", &second, "stranger.payload", &[]);
+    let good = fs::read(dir.join("site/base-0.2.payload")).unwrap();
+    fs::write(dir.join("site/cut.payload"), &good[..good.len() / 2]).unwrap();
+    let mut flipped = good;
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(dir.join("site/flipped.payload"), flipped).unwrap();
+
+    let server = BootServer::start(&[&dir.join("site")]);
+    let script = include_str!("guest/update.sh")
+        .replace("SERVER", &format!("http://10.0.2.2:{}", server.port));
+    fs::write(dir.join("update.sh"), script).unwrap();
+    let image = support::artifact(&first, ".raw");
+    let boot = guest::boot_so(
+        &image,
+        &dir.join("state"),
+        LIMIT,
+        &guest::Extras {
+            script: Some(&dir.join("update.sh")),
+            restarts_by: Some("update.service"),
+            ..guest::Extras::default()
+        },
+    );
+    drop(server);
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
+    assert_eq!(of("5.end"), "yes", "{:#?}", boot.report);
+
+    // From slot to slot and back, and what the machine made its own comes along.
+    for (step, version, slot) in [
+        (0, "0.1", "3"),
+        (1, "0.2", "5"),
+        (2, "0.3", "3"),
+        (3, "0.2", "5"),
+        (4, "0.2", "5"),
+        (5, "0.2", "5"),
+    ] {
+        assert_eq!(of(&format!("{step}.version")), version, "step {step}");
+        assert!(of(&format!("{step}.slot")).ends_with(slot), "step {step}");
+        assert_eq!(of(&format!("{step}.failed")), "", "step {step}");
+        let machine = of(&format!("{step}.machine"));
+        let edited = if step == 0 { "" } else { "mine" };
+        assert_eq!(machine, format!("{} {edited}", &of("0.machine")[..32]).trim(), "step {step}");
+    }
+    // What nobody trusts, what is damaged, what does not fit.
+    assert_refused(&boot, "0.nobody", "do not vouch for the payload");
+    assert_refused(&boot, "0.cut", "failed to read the payload");
+    assert_refused(&boot, "0.flipped", "wrong data");
+    assert_refused(&boot, "0.same", "it runs already");
+    assert_refused(&boot, "0.missing", "failed to get the update");
+    assert_refused(&boot, "1.older", "0.2, which runs, is newer");
+    assert_refused(&boot, "1.full", "the EFI system partition is full");
+    assert_refused(&boot, "1.readonly", "EFI system partition");
+    assert_refused(&boot, "1.base", "is made from root hash");
+    assert_eq!(of("1.left"), "base_0.2.efi");
+    for step in ["0", "1", "3", "4"] {
+        let said = of(&format!("{step}.installed"));
+        assert!(said.starts_with("0 "), "step {step}: {said}");
+    }
+    assert_eq!(of("1.entries"), "base_0.1.efi base_0.2.efi");
+    // Taken back by hand.
+    assert!(of("2.rollback").contains("0.2 is started next"), "{}", of("2.rollback"));
+    assert_eq!(of("3.entries"), "base_0.2.efi base_0.3+0-1.efi");
+    assert_refused(&boot, "3.taken", "somebody took it back");
+    // A kernel that panics, once; a check that fails, twice. The loader went back by itself, and the
+    // machine knows why.
+    assert_eq!(boot.console.matches("Kernel panic").count(), 1);
+    assert_eq!(of("4.entries"), "base_0.2.efi base_0.4+0-1.efi");
+    assert_refused(&boot, "4.again", "never came so far as to say what was wrong");
+    assert_eq!(of("5.entries"), "base_0.2.efi base_0.5+0-2.efi");
+    let status: serde_json::Value = serde_json::from_str(of("5.status")).unwrap();
+    let failed: Vec<(&str, &str)> = status["failed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failed| (failed["version"].as_str().unwrap(), failed["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(failed[0].0, "0.3");
+    assert_eq!(failed[1].0, "0.4");
+    assert_eq!(failed[2], ("0.5", "check 10-never failed (exit status: 7)"));
+    assert_eq!(
+        (&status["on_trial"], &status["pending"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
+    assert_refused(&boot, "5.pinned", "pinned to version 0.2");
+}
