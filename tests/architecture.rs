@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -25,7 +25,8 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("serve", &["artifact"]),
     ("signature", &["artifact"]),
     ("payload", &["artifact", "image", "signature"]),
-    ("agent", &["artifact", "disk", "fetch", "payload", "signature"]),
+    ("repository", &["artifact", "fetch", "payload", "signature"]),
+    ("agent", &["artifact", "disk", "fetch", "payload", "repository", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
         "build",
@@ -39,6 +40,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "image",
             "index",
             "recipe",
+            "repository",
             "rootfs",
             "sandbox",
             "sbom",
@@ -59,6 +61,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "ignition",
             "payload",
             "recipe",
+            "repository",
             "sandbox",
             "scripts",
             "serve",
