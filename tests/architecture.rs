@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 24] = [
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -26,7 +26,8 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ("signature", &["artifact"]),
     ("payload", &["artifact", "image", "signature"]),
     ("torture", &["artifact", "disk"]),
-    ("agent", &["artifact", "disk", "fetch", "payload", "signature"]),
+    ("repository", &["artifact", "fetch", "payload", "signature"]),
+    ("agent", &["artifact", "disk", "fetch", "payload", "repository", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
         "build",
@@ -40,6 +41,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
             "image",
             "index",
             "recipe",
+            "repository",
             "rootfs",
             "sandbox",
             "sbom",
@@ -60,6 +62,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
             "ignition",
             "payload",
             "recipe",
+            "repository",
             "sandbox",
             "scripts",
             "serve",

@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 pub(crate) mod here;
 pub(crate) mod install;
 pub(crate) mod pin;
+pub(crate) mod poll;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod terminal;

@@ -24,7 +24,7 @@ const INSTALLER: &str = "usr/bin/flagstone-install";
 const KEYS: &str = "usr/share/flagstone/keys";
 
 /// Units and settings by which boots are judged, and the loader's count has consequences.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
     (
         "usr/lib/systemd/system/flagstone-health.service",
         include_str!("../assets/agent/flagstone-health.service"),
@@ -38,6 +38,14 @@ const FILES: [(&str, &str); 5] = [
         include_str!("../assets/agent/flagstone-fall-back.service"),
     ),
     (
+        "usr/lib/systemd/system/flagstone-update.service",
+        include_str!("../assets/agent/flagstone-update.service"),
+    ),
+    (
+        "usr/lib/systemd/system/flagstone-update.timer",
+        include_str!("../assets/agent/flagstone-update.timer"),
+    ),
+    (
         "usr/lib/systemd/system/boot-complete.target.d/50-flagstone.conf",
         include_str!("../assets/agent/boot-complete.conf"),
     ),
@@ -48,7 +56,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// What pulls the units in: path and target of links.
-const LINKS: [(&str, &str); 2] = [
+const LINKS: [(&str, &str); 3] = [
     (
         "usr/lib/systemd/system/boot-complete.target.requires/flagstone-health.service",
         "../flagstone-health.service",
@@ -56,6 +64,10 @@ const LINKS: [(&str, &str); 2] = [
     (
         "usr/lib/systemd/system/multi-user.target.wants/flagstone-settle.service",
         "../flagstone-settle.service",
+    ),
+    (
+        "usr/lib/systemd/system/timers.target.wants/flagstone-update.timer",
+        "../flagstone-update.timer",
     ),
 ];
 

@@ -9,8 +9,8 @@ use flagstone_recipe::ByteSize;
 
 use crate::command::{
     build::Build, cache::Cache, diff::Diff, ignition::Ignition, inside::Inside, keys::Keys,
-    lock::Lock, payload::Payload, run::Run, scripts::Scripts, serve::Serve, sign::Sign,
-    torture::Torture, verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
+    lock::Lock, payload::Payload, publish::Publish, run::Run, scripts::Scripts, serve::Serve,
+    sign::Sign, torture::Torture, verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Make, sign, show, verify and apply update payloads
     Payload(Payload),
+    /// Publish payloads in an update repository, which machines look into by themselves
+    Publish(Publish),
     /// Sign the artefacts of a build, so that machines can tell who vouches for them
     Sign(Sign),
     /// Rebuild an image from recipe and lock, and prove that every artefact is the same

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod lock;
 pub(crate) mod locking;
 pub(crate) mod payload;
+pub(crate) mod publish;
 pub(crate) mod run;
 pub(crate) mod scripts;
 pub(crate) mod serve;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         arguments::Command::Keys(command) => command.run(),
         arguments::Command::Lock(command) => command.run(),
         arguments::Command::Payload(command) => command.run(),
+        arguments::Command::Publish(command) => command.run(),
         arguments::Command::Run(command) => command.run(),
         arguments::Command::Scripts(command) => command.run(),
         arguments::Command::Serve(command) => command.run(),

@@ -8,6 +8,7 @@ use flagstone_compare::CompareError;
 use flagstone_debian::ArchiveError;
 use flagstone_fetch::FetchError;
 use flagstone_payload::PayloadError;
+use flagstone_repository::{PublishError, RepositoryError};
 use flagstone_serve::ServeError;
 use flagstone_signature::SignatureError;
 use flagstone_store::StoreError;
@@ -69,6 +70,8 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<ArchiveError>().and_then(ArchiveError::hint))
             .or_else(|| cause.downcast_ref::<FetchError>().and_then(FetchError::hint))
             .or_else(|| cause.downcast_ref::<PayloadError>().and_then(PayloadError::hint))
+            .or_else(|| cause.downcast_ref::<PublishError>().and_then(PublishError::hint))
+            .or_else(|| cause.downcast_ref::<RepositoryError>().and_then(RepositoryError::hint))
             .or_else(|| cause.downcast_ref::<ServeError>().and_then(ServeError::hint))
             .or_else(|| cause.downcast_ref::<SignatureError>().and_then(SignatureError::hint))
             .or_else(|| cause.downcast_ref::<StoreError>().and_then(StoreError::hint))

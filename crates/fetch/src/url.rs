@@ -34,12 +34,15 @@ impl Url {
         if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(invalid("it is not a plain relative path"));
         }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-+~:=@,%/".contains(&b);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-+~^:=@,%/".contains(&b);
         if !path.bytes().all(plain) {
             return Err(invalid("it holds a character that archives do not use"));
         }
         // A server decodes "%3a"; the file's name holds it literally.
-        let path = if self.is_file() { path.to_owned() } else { path.replace('%', "%25") };
+        let path = match self.is_file() {
+            true => path.to_owned(),
+            false => path.replace('%', "%25").replace('^', "%5E"),
+        };
         Ok(Self(format!("{}/{path}", self.0)))
     }
 
@@ -144,6 +147,7 @@ mod tests {
         let http: Url = "http://mirror.test/debian".parse().unwrap();
         let file: Url = "file:///srv".parse().unwrap();
         assert_eq!(http.join("a/b_1%3a2+c~d.deb").unwrap().file_name(), "b_1%253a2+c~d.deb");
+        assert_eq!(http.join("a_1^p").unwrap().file_name(), "a_1%5Ep");
         assert_eq!(file.join("a%3a").unwrap().to_path().unwrap(), Path::new("/srv/a%3a"));
         for bad in ["", "/a", "a//b", "../a", "a/..", "a/./b", "a?b", "a#b", "a b", "a\nb", "é"] {
             assert!(http.join(bad).is_err(), "{bad}");

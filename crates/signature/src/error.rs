@@ -61,6 +61,9 @@ pub enum SignatureError {
         /// How many keys there are.
         keys: usize,
     },
+    /// A text to be signed as it is could be taken for something else.
+    #[error("what is signed as it is starts with \"{{\"")]
+    NoDocument,
     /// The signatures are for something else.
     #[error("the signatures are for {actual}, not for {expected}")]
     WrongPurpose {

@@ -17,6 +17,7 @@
 //! another. The digest in between keeps what has to reach an offline key at a few bytes. All files
 //! are lines of text in one fixed order with one spelling; docs/install.md gives their grammar.
 
+mod document;
 mod error;
 mod hex;
 mod key_folder;
@@ -31,6 +32,7 @@ mod signatures;
 mod statement;
 mod trusted_keys;
 
+pub use document::Document;
 pub use error::SignatureError;
 pub use key_folder::{REVOKED_FILE, THRESHOLD_FILE, default_threshold, read_trusted_keys};
 pub use key_id::KeyId;

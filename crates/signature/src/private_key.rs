@@ -7,7 +7,7 @@ use crate::hex::{Hex, read_hex};
 use crate::key_folder::{read_private, write_new};
 use crate::lines::Lines;
 use crate::public_key::{in_file, read_head};
-use crate::{KeyKind, KeyName, PublicKey, Signature, SignatureError, Statement};
+use crate::{Document, KeyKind, KeyName, PublicKey, Signature, SignatureError, Statement};
 
 const WHAT: &str = "a private key";
 const MAGIC: &str = "flagstone private key 1";
@@ -34,6 +34,11 @@ impl PrivateKey {
     /// Signs a statement; the same statement gives the same signature.
     pub fn sign(&self, statement: &Statement) -> Signature {
         Signature::from_bytes(self.key.sign(&statement.to_sign()).to_bytes())
+    }
+
+    /// Signs a document as it is; the same document gives the same signature.
+    pub fn sign_document(&self, document: Document<'_>) -> Signature {
+        Signature::from_bytes(self.key.sign(document.as_bytes()).to_bytes())
     }
 
     /// Reads the text of a file.

@@ -6,7 +6,7 @@ use ed25519_dalek::{Signature as Ed25519Signature, VerifyingKey};
 use crate::hex::{Hex, read_hex};
 use crate::key_folder::{read_file, write_new};
 use crate::lines::Lines;
-use crate::{KeyId, KeyKind, KeyName, Signature, SignatureError, Statement};
+use crate::{Document, KeyId, KeyKind, KeyName, Signature, SignatureError, Statement};
 
 const WHAT: &str = "a public key";
 const MAGIC: &str = "flagstone public key 1";
@@ -86,9 +86,25 @@ impl PublicKey {
         statement: &Statement,
         signature: &Signature,
     ) -> Result<(), SignatureError> {
+        self.verify_bytes(&statement.to_sign(), signature)
+    }
+
+    /// Checks a signature on a document as it is.
+    ///
+    /// # Errors
+    /// [`SignatureError::BadSignature`].
+    pub fn verify_document(
+        &self,
+        document: Document<'_>,
+        signature: &Signature,
+    ) -> Result<(), SignatureError> {
+        self.verify_bytes(document.as_bytes(), signature)
+    }
+
+    fn verify_bytes(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
         let signature = Ed25519Signature::from_bytes(signature.as_bytes());
         self.key
-            .verify_strict(&statement.to_sign(), &signature)
+            .verify_strict(message, &signature)
             .map_err(|_| SignatureError::BadSignature(self.id()))
     }
 

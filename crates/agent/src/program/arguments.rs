@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use super::install::Install;
 use super::pin::unpin;
 use super::pin::{Pin, Rollback};
+use super::poll;
 use super::report::Failure;
 use super::status::Status;
 use super::trial::{fall_back, health, settled};
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     Install(Install),
     /// Write a newer version to the slot that does not run
     Update(Update),
+    /// Install what the channel has, and restart if the settings say so (called by
+    /// flagstone-update.service)
+    Poll,
     /// Show what runs, what is started next, and what failed
     Status(Status),
     /// Take the last update back
@@ -51,6 +55,7 @@ impl Command {
         match self {
             Self::Install(install) => install.run(),
             Self::Update(update) => update.run(),
+            Self::Poll => poll::run(),
             Self::Status(status) => status.run(),
             Self::Rollback(rollback) => rollback.run(),
             Self::Pin(pin) => pin.run(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use flagstone_artifact::{ImageId, ImageName, ImageVersion, Sha256Digest};
 use flagstone_disk::DiskError;
 use flagstone_payload::PayloadError;
+use flagstone_repository::RepositoryError;
 use flagstone_signature::SignatureError;
 
 use super::Refusal;
@@ -159,6 +160,31 @@ pub enum UpdateError {
     /// Another update is under way.
     #[error("another update is under way")]
     Busy,
+    /// Nobody says where updates come from.
+    #[error("there is no address of a repository")]
+    NoUrl,
+    /// The address is none.
+    #[error("the address of the repository cannot be used")]
+    Url {
+        /// Why.
+        #[source]
+        source: flagstone_fetch::FetchError,
+    },
+    /// The repository is not to be believed, or cannot be had.
+    #[error("failed to ask the repository for updates")]
+    Repository {
+        /// Why.
+        #[source]
+        source: RepositoryError,
+    },
+    /// A payload is not what the repository says.
+    #[error("the payload in the repository has version {actual}, the channel says {expected}")]
+    OtherVersion {
+        /// What the channel says.
+        expected: ImageVersion,
+        /// What it is.
+        actual: ImageVersion,
+    },
     /// The agent's own files cannot be kept.
     #[error("failed to keep {path}")]
     State {
@@ -211,6 +237,11 @@ impl UpdateError {
             Self::Refused { refusal, .. } => refusal.hint(),
             Self::NoDisk => Some("restart the machine from a newer image".to_owned()),
             Self::Fetch { source } => source.hint(),
+            Self::NoUrl => Some(
+                "write url = \"…\" into /etc/flagstone/update.toml, or [update] url into the recipe"
+                    .to_owned(),
+            ),
+            Self::Repository { source } => source.hint(),
             _ => None,
         }
     }

@@ -131,36 +131,48 @@ impl Init {
                 })?
                 .join("flagstone/keys"),
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .with_context(|| format!("failed to make the folder {}", dir.display()))?;
         let kind = if self.release { KeyKind::Release } else { KeyKind::Development };
-        let mut seed = [0; 32];
-        // Up to 256 bytes come whole once the kernel has collected enough (`getrandom(2)`).
-        let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(io::Error::from);
-        anyhow::ensure!(
-            filled.context("failed to get random numbers")? == seed.len(),
-            "the kernel gave too few random numbers"
-        );
-        let key = PrivateKey::from_seed(&seed, self.name.clone(), kind);
-        let [private, public] =
-            [PRIVATE, PUBLIC].map(|extension| dir.join(format!("{}.{extension}", self.name)));
-        key.write(&private)?;
-        if let Err(error) = key.public().write(&public) {
-            // Of a key that was never named nobody needs the secret half.
-            let _ = fs::remove_file(&private);
-            return Err(error.into());
-        }
-        let shown =
-            [Shown::new(&key.public(), false, &public), Shown::new(&key.public(), true, &private)];
+        let NewKey { key, public, private } = make(&dir, &self.name, kind)?;
+        let shown = [Shown::new(&key, false, &public), Shown::new(&key, true, &private)];
         print(&shown, self.json)?;
         if kind == KeyKind::Development {
             report::note("a development key: whoever can read this account can sign as you");
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A key that was made, and its files.
+pub(crate) struct NewKey {
+    pub(crate) key: PublicKey,
+    pub(crate) public: PathBuf,
+    pub(crate) private: PathBuf,
+}
+
+/// Makes a key, and the two files of it in a folder that is made if it is not there.
+pub(crate) fn make(dir: &Path, name: &KeyName, kind: KeyKind) -> Result<NewKey> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("failed to make the folder {}", dir.display()))?;
+    let mut seed = [0; 32];
+    // Up to 256 bytes come whole once the kernel has collected enough (`getrandom(2)`).
+    let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(io::Error::from);
+    anyhow::ensure!(
+        filled.context("failed to get random numbers")? == seed.len(),
+        "the kernel gave too few random numbers"
+    );
+    let key = PrivateKey::from_seed(&seed, name.clone(), kind);
+    let [private, public] =
+        [PRIVATE, PUBLIC].map(|extension| dir.join(format!("{name}.{extension}")));
+    key.write(&private)?;
+    if let Err(error) = key.public().write(&public) {
+        // Of a key that was never named nobody needs the secret half.
+        let _ = fs::remove_file(&private);
+        return Err(error.into());
+    }
+    Ok(NewKey { key: key.public(), public, private })
 }
 
 impl Show {

@@ -1,0 +1,84 @@
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use flagstone_agent::Location;
+use flagstone_agent::update::{
+    Permissions, Poll, Reboot, Refusal, Settings, Standing, UpdateError, poll, seconds, standing,
+};
+use flagstone_fetch::{AnyTransport, HttpTransport};
+
+use super::here::{Here, restart, root};
+use super::install::KEYS_DIR;
+use super::report::{Failure, failure, say};
+use super::update::{install, report};
+
+/// `flagstone-agent poll`: does what the channel and the settings say.
+pub(crate) fn run() -> Result<ExitCode, Failure> {
+    let mut here = match Here::open() {
+        Err(Failure::Update(UpdateError::NoDisk)) => {
+            say("this system runs from memory: there is nothing to update");
+            return Ok(ExitCode::SUCCESS);
+        }
+        here => here?,
+    };
+    let settings = Settings::load(root())?;
+    if standing(&here.running, here.esp.folder())? == Standing::OnTrial {
+        say("this version is still on trial: nothing is updated before it is found good");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let transport = AnyTransport::new(HttpTransport::with_proxy_from_environment());
+    let found = poll(root(), &here.running, &settings, &here.state, &here.folder, &transport)?;
+    match found {
+        Poll::Nothing => {
+            say(&format!("channel {} has nothing for this image", settings.channel));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Poll::Refused { refusal: Refusal::Waiting, .. } => {}
+        Poll::Refused { offer, refusal } => {
+            say(&format!("version {} is not installed: {refusal}", offer.version));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Poll::NotYet(offer) => {
+            say(&format!("version {} is not yet for this machine", offer.version));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Poll::Due { payloads, .. } => {
+            let mut urls = payloads.into_iter().map(|payload| payload.url).peekable();
+            while let Some(url) = urls.next() {
+                let (url, keys) = (Location::Url(url), Path::new(KEYS_DIR));
+                let permissions = Permissions::default();
+                match install(&mut here, &url, keys, &settings, permissions) {
+                    Ok(installed) => {
+                        report(&installed);
+                        break;
+                    }
+                    // A delta that does not fit is no reason to stay old: the full one always does.
+                    Err(error) if urls.peek().is_some() => {
+                        failure(&error);
+                        say("the full payload is tried");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        _ => return Ok(ExitCode::SUCCESS),
+    }
+    drop(here);
+    restart_if_allowed(&settings)
+}
+
+fn restart_if_allowed(settings: &Settings) -> Result<ExitCode, Failure> {
+    let now = seconds(SystemTime::now());
+    let allowed = match settings.reboot {
+        Reboot::Off => false,
+        Reboot::Now => true,
+        Reboot::Window => settings.windows.iter().any(|window| window.contains(now)),
+    };
+    if allowed {
+        restart()?;
+    } else {
+        say("the machine is not restarted now");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,18 @@
+//! The half that writes.
+
+mod candidate;
+mod error;
+mod folder;
+mod new_root;
+mod plan;
+mod publisher;
+mod rotation;
+mod signer;
+mod signing_keys;
+
+pub use error::PublishError;
+pub use new_root::NewRoot;
+pub use plan::{Publication, WaveAfter};
+pub use publisher::{Published, Publisher, Terms};
+pub use rotation::KeyChange;
+pub use signing_keys::SigningKeys;
