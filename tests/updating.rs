@@ -17,13 +17,6 @@ const RECIPE: &str = "extends = \"base\"\n\
     [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
     [update]\nkeys = [\"keys/development.pub\"]\n";
 
-/// A kernel that finds nothing to start in its initrd.
-const PANICS: &str = "[kernel]\ncmdline.add = [\"rdinit=/nothing\"]\n";
-
-/// A check that no boot passes.
-const UNHEALTHY: &str = "[files.\"/usr/share/flagstone/health.d/10-never\"]\n\
-    mode = \"0755\"\ncontent = \"#!/bin/sh\\nexit 7\\n\"\n";
-
 /// Builds a version into a folder of its own.
 fn release(dir: &Path, version: &str, more: &str) -> PathBuf {
     let name = format!("site-{version}.toml");
@@ -57,8 +50,10 @@ fn a_machine_lives_through_updates_good_and_bad() {
     let first = release(&dir, "0.1", "");
     let second = release(&dir, "0.2", "");
     let third = release(&dir, "0.3", "");
-    let panics = release(&dir, "0.4", PANICS);
-    let unhealthy = release(&dir, "0.5", UNHEALTHY);
+    let panics = release(&dir, "0.4", include_str!("guest/bad/panics.toml"));
+    let unhealthy = release(&dir, "0.5", include_str!("guest/bad/unhealthy.toml"));
+    let emergency = release(&dir, "0.6", include_str!("guest/bad/emergency.toml"));
+    let hangs = release(&dir, "0.7", include_str!("guest/bad/hangs.toml"));
     payload(&dir, key, &first, "base-0.1.payload", &[]);
     payload(&dir, key, &second, "base-0.2.payload", &[]);
     payload(&dir, key, &third, "base-0.3.payload", &[]);
@@ -69,6 +64,8 @@ fn a_machine_lives_through_updates_good_and_bad() {
     }
     payload(&dir, key, &panics, "panics.payload", &[]);
     payload(&dir, key, &unhealthy, "unhealthy.payload", &[]);
+    payload(&dir, key, &emergency, "emergency.payload", &[]);
+    payload(&dir, key, &hangs, "hangs.payload", &[]);
     payload(&dir, "strangers/development.key", &second, "stranger.payload", &[]);
     let good = fs::read(dir.join("site/base-0.2.payload")).unwrap();
     fs::write(dir.join("site/cut.payload"), &good[..good.len() / 2]).unwrap();
@@ -89,12 +86,13 @@ fn a_machine_lives_through_updates_good_and_bad() {
         &guest::Extras {
             script: Some(&dir.join("update.sh")),
             restarts_by: Some("update.service"),
+            machine: &["-device".to_owned(), "i6300esb".to_owned()],
             ..guest::Extras::default()
         },
     );
     drop(server);
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
-    assert_eq!(of("5.end"), "yes", "{:#?}", boot.report);
+    assert_eq!(of("7.end"), "yes", "{:#?}", boot.report);
 
     // From slot to slot and back, and what the machine made its own comes along.
     for (step, version, slot) in [
@@ -104,6 +102,8 @@ fn a_machine_lives_through_updates_good_and_bad() {
         (3, "0.2", "5"),
         (4, "0.2", "5"),
         (5, "0.2", "5"),
+        (6, "0.2", "5"),
+        (7, "0.2", "5"),
     ] {
         assert_eq!(of(&format!("{step}.version")), version, "step {step}");
         assert!(of(&format!("{step}.slot")).ends_with(slot), "step {step}");
@@ -123,7 +123,7 @@ fn a_machine_lives_through_updates_good_and_bad() {
     assert_refused(&boot, "1.readonly", "EFI system partition");
     assert_refused(&boot, "1.base", "is made from root hash");
     assert_eq!(of("1.left"), "base_0.2.efi");
-    for step in ["0", "1", "3", "4"] {
+    for step in ["0", "1", "3", "4", "5", "6"] {
         let said = of(&format!("{step}.installed"));
         assert!(said.starts_with("0 "), "step {step}: {said}");
     }
@@ -138,19 +138,19 @@ fn a_machine_lives_through_updates_good_and_bad() {
     assert_eq!(of("4.entries"), "base_0.2.efi base_0.4+0-1.efi");
     assert_refused(&boot, "4.again", "never came so far as to say what was wrong");
     assert_eq!(of("5.entries"), "base_0.2.efi base_0.5+0-2.efi");
-    let status: serde_json::Value = serde_json::from_str(of("5.status")).unwrap();
-    let failed: Vec<(&str, &str)> = status["failed"]
-        .as_array()
-        .unwrap()
-        .iter()
+    // A system that waits for somebody at its console; one that does nothing at all.
+    assert!(boot.console.contains("emergency.target"), "the sixth version came up");
+    assert_eq!(of("7.entries"), "base_0.2.efi base_0.7+0-1.efi");
+    let status: serde_json::Value = serde_json::from_str(of("7.status")).unwrap();
+    let failed = status["failed"].as_array().unwrap().iter();
+    let failed: Vec<(&str, &str)> = failed
         .map(|failed| (failed["version"].as_str().unwrap(), failed["reason"].as_str().unwrap()))
         .collect();
-    assert_eq!(failed[0].0, "0.3");
-    assert_eq!(failed[1].0, "0.4");
-    assert_eq!(failed[2], ("0.5", "check 10-never failed (exit status: 7)"));
-    assert_eq!(
-        (&status["on_trial"], &status["pending"]),
-        (&false.into(), &serde_json::Value::Null)
-    );
-    assert_refused(&boot, "5.pinned", "pinned to version 0.2");
+    let versions: Vec<&str> = failed.iter().map(|(version, _)| *version).collect();
+    assert_eq!(versions, ["0.3", "0.4", "0.5", "0.6", "0.7"]);
+    assert_eq!(failed[2].1, "check 10-never failed (exit status: 7)");
+    assert!(failed[3].1.contains("srv.mount"), "{}", failed[3].1);
+    let nothing_pending = (&false.into(), &serde_json::Value::Null);
+    assert_eq!((&status["on_trial"], &status["pending"]), nothing_pending);
+    assert_refused(&boot, "7.pinned", "pinned to version 0.2");
 }

@@ -61,6 +61,15 @@ case $step in
     say installed "$? $(tr '\n' ' ' </run/said)"
     ;;
 5)
+    echo 'tries = 1' >/etc/flagstone/update.toml
+    update emergency.payload --reboot >/run/said 2>&1
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    ;;
+6)
+    update hangs.payload --reboot >/run/said 2>&1
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    ;;
+7)
     flagstone-agent pin >/run/said 2>&1
     refused pinned base-0.3.payload --older
     say end yes

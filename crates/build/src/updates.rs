@@ -24,7 +24,7 @@ const INSTALLER: &str = "usr/bin/flagstone-install";
 const KEYS: &str = "usr/share/flagstone/keys";
 
 /// Units and settings by which boots are judged, and the loader's count has consequences.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     (
         "usr/lib/systemd/system/flagstone-health.service",
         include_str!("../assets/agent/flagstone-health.service"),
@@ -48,6 +48,10 @@ const FILES: [(&str, &str); 7] = [
     (
         "usr/lib/systemd/system/boot-complete.target.d/50-flagstone.conf",
         include_str!("../assets/agent/boot-complete.conf"),
+    ),
+    (
+        "usr/lib/systemd/system/emergency.target.d/50-flagstone.conf",
+        include_str!("../assets/agent/emergency.conf"),
     ),
     (
         "usr/lib/systemd/system.conf.d/50-flagstone-watchdog.conf",

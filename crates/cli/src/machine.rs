@@ -199,7 +199,7 @@ fn add_recorded_disk(disk: &Path, log: &Path, command: &mut Command) -> Result<(
         "log": { "driver": "file", "filename": log, "cache": careless },
     });
     command.args(["-blockdev", &recorded.to_string()]);
-    command.args(["-device", "virtio-blk-pci,drive=recorded,write-cache=on"]);
+    command.args(["-device", "virtio-blk-pci,drive=recorded,write-cache=on,bootindex=0"]);
     Ok(())
 }
 

@@ -177,14 +177,6 @@ pub enum UpdateError {
         #[source]
         source: RepositoryError,
     },
-    /// A payload is not what the repository says.
-    #[error("the payload in the repository has version {actual}, the channel says {expected}")]
-    OtherVersion {
-        /// What the channel says.
-        expected: ImageVersion,
-        /// What it is.
-        actual: ImageVersion,
-    },
     /// The agent's own files cannot be kept.
     #[error("failed to keep {path}")]
     State {

@@ -235,10 +235,6 @@ impl Bench<'_> {
     ) -> Result<BTreeMap<String, String>> {
         let state = self.dir.join(name);
         fs::create_dir_all(&state)?;
-        let variables = self.dir.join("first/firmware-variables.fd");
-        if name != "first" {
-            fs::copy(variables, state.join("firmware-variables.fd"))?;
-        }
         let report = state.join("report");
         let console = File::create(state.join("console.log"))?;
         let mut arguments: Vec<OsString> = vec!["-device".into(), "virtio-serial-pci".into()];
