@@ -3,7 +3,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use flagstone_agent::update::{Esp, Lock, Running, State, StateFolder, SystemDisk, UpdateError};
+use flagstone_agent::update::{
+    Esp, Lock, Metrics, Running, Settings, Standing, State, StateFolder, SystemDisk, UpdateError,
+    standing,
+};
 
 use super::report::{Failure, warn};
 
@@ -31,6 +34,21 @@ impl Here {
         let mut disk = SystemDisk::new(ROOT, running.disk.clone());
         let esp = Esp::mount(&mut disk, &mount_point())?;
         Ok(Self { running, disk, esp, folder, state, _lock: lock })
+    }
+
+    /// Leaves word for who measures: in /run, since it is about this boot.
+    pub(crate) fn measure(&self, settings: &Settings, polled: Option<(u64, bool)>) {
+        let metrics = Metrics {
+            image: &self.running.image,
+            channel: &settings.channel,
+            on_trial: standing(&self.running, self.esp.folder())
+                .is_ok_and(|standing| standing == Standing::OnTrial),
+            state: &self.state,
+            polled,
+        };
+        if let Err(error) = metrics.write(&Path::new(RUN).join("agent.prom")) {
+            warn(&format!("failed to write what is measured: {error}"));
+        }
     }
 }
 

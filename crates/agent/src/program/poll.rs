@@ -28,8 +28,9 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let transport = AnyTransport::new(HttpTransport::with_proxy_from_environment());
-    let found = poll(root(), &here.running, &settings, &here.state, &here.folder, &transport)?;
-    match found {
+    let found = poll(root(), &here.running, &settings, &here.state, &here.folder, &transport);
+    here.measure(&settings, Some((seconds(SystemTime::now()), found.is_ok())));
+    match found? {
         Poll::Nothing => {
             say(&format!("channel {} has nothing for this image", settings.channel));
             return Ok(ExitCode::SUCCESS);

@@ -70,6 +70,7 @@ pub(crate) fn settled() -> Result<ExitCode, Failure> {
         Settled::Interrupted => say("an update was cut off before it could be started"),
         _ => say("nothing new"),
     }
+    here.measure(&Settings::load(root())?, None);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -81,6 +81,7 @@ pub fn roll_back(
     if let Some(floor) = state.floor.as_ref().filter(|floor| next.compare(floor).is_lt()) {
         return Err(none(&format!("{next} is older than {floor}, the oldest that is allowed")));
     }
+    state.updated_from = None;
     let reason = "somebody took it back".to_owned();
     state.remember(Failed { version: bad, root_hash, reason });
     folder.save(state)?;
