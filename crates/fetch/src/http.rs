@@ -1,7 +1,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Proxy};
@@ -51,6 +51,28 @@ impl HttpTransport {
             .tls_config(tls)
             .build();
         Self { agent: config.new_agent() }
+    }
+}
+
+impl HttpTransport {
+    /// Sends JSON and returns the answer, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`TransportError::Status`] for any status but 200; what [`Transport::open`] can fail with;
+    /// [`TransportError::Protocol`] for an answer that is too long.
+    pub fn post_json(&self, url: &Url, json: &[u8], limit: u64) -> Result<Vec<u8>, TransportError> {
+        let request = self.agent.post(url.as_str()).header(CONTENT_TYPE, "application/json");
+        let response = request.send(json).map_err(transport_error)?;
+        if response.status() != StatusCode::OK {
+            return Err(TransportError::Status(response.status().as_u16()));
+        }
+        let mut answer = Vec::new();
+        let reader = Paced::new(response.into_body().into_reader());
+        reader.take(limit + 1).read_to_end(&mut answer).map_err(TransportError::Read)?;
+        if answer.len() as u64 > limit {
+            return Err(TransportError::Protocol("an answer longer than any that is expected"));
+        }
+        Ok(answer)
     }
 }
 

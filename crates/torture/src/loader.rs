@@ -172,8 +172,9 @@ fn own_files(disk: &Replay<'_>, table: &DiskTable) -> Result<Vec<(String, Sha256
     let mut files = Vec::new();
     for folder in [&["EFI", "BOOT"][..], &["EFI", "systemd"], &["loader"]] {
         for entry in reader.folder(folder).map_err(|error| error.to_string())? {
-            // The loader's seed for random numbers changes at every boot.
-            if entry.is_folder || entry.name == "random-seed" {
+            // What else lies there, such as a seed for random numbers, may change at every boot.
+            let is_own = entry.name.to_ascii_lowercase().ends_with(".efi");
+            if entry.is_folder || !(is_own || entry.name == "loader.conf") {
                 continue;
             }
             let content = reader.content(&entry, UKI_MAX).map_err(|error| error.to_string())?;

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use flagstone_agent::Location;
 use flagstone_agent::update::{
-    Permissions, Poll, Reboot, Refusal, Settings, Standing, UpdateError, poll, seconds, standing,
+    EtcdLock, Permissions, Poll, Reboot, RebootLock as _, Refusal, Settings, Standing, UpdateError,
+    machine_id, poll, seconds, standing,
 };
 use flagstone_fetch::{AnyTransport, HttpTransport};
 
@@ -71,10 +72,18 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
 
 fn restart_if_allowed(settings: &Settings) -> Result<ExitCode, Failure> {
     let now = seconds(SystemTime::now());
+    let in_window = || settings.windows.iter().any(|window| window.contains(now));
     let allowed = match settings.reboot {
         Reboot::Off => false,
         Reboot::Now => true,
-        Reboot::Window => settings.windows.iter().any(|window| window.contains(now)),
+        Reboot::Window => in_window(),
+        Reboot::Lock => {
+            (settings.windows.is_empty() || in_window())
+                && match fleet_lock(settings)? {
+                    Some(lock) => lock.acquire().map_err(Failure::Lock)?,
+                    None => false,
+                }
+        }
     };
     if allowed {
         restart()?;
@@ -82,4 +91,21 @@ fn restart_if_allowed(settings: &Settings) -> Result<ExitCode, Failure> {
         say("the machine is not restarted now");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the lock that the settings name, for this machine.
+pub(crate) fn fleet_lock(settings: &Settings) -> Result<Option<EtcdLock>, Failure> {
+    let Some(lock) = settings.lock.as_ref().filter(|_| settings.reboot == Reboot::Lock) else {
+        return Ok(None);
+    };
+    let servers = lock.etcd.iter().map(|url| url.parse()).collect::<Result<Vec<_>, _>>();
+    let servers = servers.map_err(|source| UpdateError::Url { source })?;
+    let machine = machine_id(root())?;
+    Ok(Some(EtcdLock {
+        servers,
+        group: lock.group.clone(),
+        slots: lock.slots,
+        machine,
+        transport: HttpTransport::with_proxy_from_environment(),
+    }))
 }

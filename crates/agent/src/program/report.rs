@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use flagstone_agent::InstallError;
-use flagstone_agent::update::UpdateError;
+use flagstone_agent::update::{LockError, UpdateError};
 
 /// What ends the program.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Install(InstallError),
     Update(UpdateError),
+    Lock(LockError),
     Output(io::Error),
 }
 
@@ -37,6 +38,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Install(error) => error.fmt(f),
             Self::Update(error) => error.fmt(f),
+            Self::Lock(_) => f.write_str("failed to ask whether this machine may restart"),
             Self::Output(_) => f.write_str("failed to read or write standard streams"),
         }
     }
@@ -47,6 +49,7 @@ impl Error for Failure {
         match self {
             Self::Install(error) => error.source(),
             Self::Update(error) => error.source(),
+            Self::Lock(error) => Some(error),
             Self::Output(error) => Some(error),
         }
     }
@@ -66,7 +69,7 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
     let hint = match failure {
         Failure::Install(error) => error.hint(),
         Failure::Update(error) => error.hint(),
-        Failure::Output(_) => None,
+        Failure::Lock(_) | Failure::Output(_) => None,
     };
     if let Some(hint) = hint {
         say(&format!("{} {hint}", paint("hint:", "36")));

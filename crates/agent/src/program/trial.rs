@@ -4,12 +4,13 @@ use std::fs;
 use std::process::ExitCode;
 
 use flagstone_agent::update::{
-    HealthLimits, Running, Settings, Settled, Standing, UpdateError, run_checks, settle, standing,
-    wait_for_route,
+    HealthLimits, RebootLock as _, Running, Settings, Settled, Standing, UpdateError, run_checks,
+    settle, standing, wait_for_route,
 };
 
 use super::here::{Here, complain, complaint_file, load, restart, root, state_folder, systemctl};
-use super::report::{Failure, say};
+use super::poll::fleet_lock;
+use super::report::{Failure, failure, say};
 
 /// `flagstone-agent health`: fails if this boot is not to be called good.
 pub(crate) fn health() -> Result<ExitCode, Failure> {
@@ -70,7 +71,14 @@ pub(crate) fn settled() -> Result<ExitCode, Failure> {
         Settled::Interrupted => say("an update was cut off before it could be started"),
         _ => say("nothing new"),
     }
-    here.measure(&Settings::load(root())?, None);
+    let settings = Settings::load(root())?;
+    here.measure(&settings, None);
+    // Whatever runs now, this machine is up again. That nobody can be asked is no fault of the boot's.
+    if let Some(lock) = fleet_lock(&settings)?
+        && let Err(error) = lock.release()
+    {
+        failure(&Failure::Lock(error));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -82,7 +82,11 @@ pub fn poll(
     Ok(Poll::Due { offer, payloads })
 }
 
-fn machine_id(root: &Path) -> Result<String, UpdateError> {
+/// Returns what this machine is called, below a root folder: `/etc/machine-id`.
+///
+/// # Errors
+/// [`UpdateError::Read`].
+pub fn machine_id(root: &Path) -> Result<String, UpdateError> {
     let path = root.join("etc/machine-id");
     let id = fs::read_to_string(&path).map_err(|source| UpdateError::Read { path, source })?;
     Ok(id.trim().to_owned())

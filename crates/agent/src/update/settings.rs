@@ -26,6 +26,8 @@ pub struct Settings {
     pub reboot: Reboot,
     /// When it may, if that depends on the time.
     pub windows: Vec<Window>,
+    /// Who has to allow it, if machines do it in turns.
+    pub lock: Option<LockSettings>,
     /// Whether a machine that was on a network has to be with the new release, too.
     pub check_network: bool,
     /// Whether containerd, where it is, has to run.
@@ -42,6 +44,30 @@ pub enum Reboot {
     Now,
     /// In the next window.
     Window,
+    /// When the fleet's lock is had; in a window, if there are any.
+    Lock,
+}
+
+/// The lock of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockSettings {
+    /// The servers of etcd.
+    pub etcd: Vec<String>,
+    /// Machines that share the lock.
+    #[serde(default = "default_group")]
+    pub group: String,
+    /// How many of them may be down at a time.
+    #[serde(default = "default_slots")]
+    pub slots: usize,
+}
+
+fn default_group() -> String {
+    "default".to_owned()
+}
+
+fn default_slots() -> usize {
+    1
 }
 
 /// One file; what it does not say is left to the other.
@@ -53,6 +79,7 @@ struct Layer {
     tries: Option<u32>,
     reboot: Option<Reboot>,
     windows: Option<Vec<Window>>,
+    lock: Option<LockSettings>,
     check_network: Option<bool>,
     check_containerd: Option<bool>,
 }
@@ -85,6 +112,7 @@ impl Settings {
             tries: above.tries.or(below.tries),
             reboot: above.reboot.or(below.reboot),
             windows: above.windows.or(below.windows),
+            lock: above.lock.or(below.lock),
             check_network: above.check_network.or(below.check_network),
             check_containerd: above.check_containerd.or(below.check_containerd),
         });
@@ -94,6 +122,7 @@ impl Settings {
             tries: merged.tries.unwrap_or(TRIES),
             reboot: merged.reboot.unwrap_or(Reboot::Now),
             windows: merged.windows.unwrap_or_default(),
+            lock: merged.lock,
             check_network: merged.check_network.unwrap_or(true),
             check_containerd: merged.check_containerd.unwrap_or(true),
         }
@@ -114,6 +143,11 @@ impl Layer {
             return Err(
                 "reboot = \"window\" needs windows, such as [\"Sat 02:00-04:00\"]".to_owned()
             );
+        }
+        if layer.reboot == Some(Reboot::Lock)
+            && layer.lock.as_ref().is_none_or(|lock| lock.etcd.is_empty() || lock.slots == 0)
+        {
+            return Err("reboot = \"lock\" needs [lock] etcd = [\"http://…\"]".to_owned());
         }
         Ok(layer)
     }
@@ -144,6 +178,8 @@ mod tests {
             ("tries = 0", "1 to 9"),
             ("reboot = \"window\"", "needs windows"),
             ("windows = [\"Someday\"]", "line 1"),
+            ("reboot = \"lock\"", "needs [lock]"),
+            ("[lock]\netcd = []\nslot = 1", "line 3"),
             ("url = ", "line 1"),
         ] {
             put(FILES[1], text);
