@@ -15,12 +15,17 @@ const LIMIT: Duration = Duration::from_mins(40);
 const RECIPE: &str = "extends = \"base\"\n\
     [image]\nversion = \"VERSION\"\n\
     [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
-    [update]\nkeys = [\"keys/development.pub\"]\n";
+    [update]\nkeys = [\"keys/development.pub\"]\nroot = \"repo/metadata/1.root.json\"\n\
+    url = \"http://10.0.2.2:PORT/files\"\n";
 
 /// Builds a version into a folder of its own.
-fn release(dir: &Path, version: &str, more: &str) -> PathBuf {
+fn release(dir: &Path, port: u16, version: &str, more: &str) -> PathBuf {
     let name = format!("site-{version}.toml");
-    fs::write(dir.join(&name), RECIPE.replace("VERSION", version) + more).unwrap();
+    fs::write(
+        dir.join(&name),
+        RECIPE.replace("VERSION", version).replace("PORT", &port.to_string()) + more,
+    )
+    .unwrap();
     let out = format!("out-{version}");
     flagstone(&["build", &format!("./{name}"), "--out", &out, "--no-pxe", "--no-disk-sum"], dir);
     dir.join(out)
@@ -46,14 +51,18 @@ fn a_machine_lives_through_updates_good_and_bad() {
     flagstone(&["keys", "init", "--dir", "keys"], &dir);
     flagstone(&["keys", "init", "--dir", "strangers"], &dir);
     fs::create_dir(dir.join("site")).unwrap();
+    let repository = ["--repository", "repo", "--keys", "repo-keys"];
+    flagstone(&[&["publish", "init"], &repository[..]].concat(), &dir);
+    let server = BootServer::start(&[&dir.join("site"), &dir.join("repo")]);
+    let port = server.port;
     let key = "keys/development.key";
-    let first = release(&dir, "0.1", "");
-    let second = release(&dir, "0.2", "");
-    let third = release(&dir, "0.3", "");
-    let panics = release(&dir, "0.4", include_str!("guest/bad/panics.toml"));
-    let unhealthy = release(&dir, "0.5", include_str!("guest/bad/unhealthy.toml"));
-    let emergency = release(&dir, "0.6", include_str!("guest/bad/emergency.toml"));
-    let hangs = release(&dir, "0.7", include_str!("guest/bad/hangs.toml"));
+    let first = release(&dir, port, "0.1", "");
+    let second = release(&dir, port, "0.2", "");
+    let third = release(&dir, port, "0.3", "");
+    let panics = release(&dir, port, "0.4", include_str!("guest/bad/panics.toml"));
+    let unhealthy = release(&dir, port, "0.5", include_str!("guest/bad/unhealthy.toml"));
+    let emergency = release(&dir, port, "0.6", include_str!("guest/bad/emergency.toml"));
+    let hangs = release(&dir, port, "0.7", include_str!("guest/bad/hangs.toml"));
     payload(&dir, key, &first, "base-0.1.payload", &[]);
     payload(&dir, key, &second, "base-0.2.payload", &[]);
     payload(&dir, key, &third, "base-0.3.payload", &[]);
@@ -74,9 +83,12 @@ fn a_machine_lives_through_updates_good_and_bad() {
     flipped[middle] ^= 1;
     fs::write(dir.join("site/flipped.payload"), flipped).unwrap();
 
-    let server = BootServer::start(&[&dir.join("site")]);
-    let script = include_str!("guest/update.sh")
-        .replace("SERVER", &format!("http://10.0.2.2:{}", server.port));
+    payload(&dir, key, &second, "base-0.2.from_0.1.payload", &["--from", "out-0.1"]);
+    let payloads = ["site/base-0.2.payload", "site/base-0.2.from_0.1.payload"];
+    let channel = ["--channel", "stable", "--payload-keys", "keys"];
+    flagstone(&[&["publish"], &payloads[..], &repository[..], &channel[..]].concat(), &dir);
+    let script =
+        include_str!("guest/update.sh").replace("SERVER", &format!("http://10.0.2.2:{port}"));
     fs::write(dir.join("update.sh"), script).unwrap();
     let image = support::artifact(&first, ".raw");
     let boot = guest::boot_so(
@@ -128,6 +140,10 @@ fn a_machine_lives_through_updates_good_and_bad() {
         assert!(said.starts_with("0 "), "step {step}: {said}");
     }
     assert_eq!(of("1.entries"), "base_0.1.efi base_0.2.efi");
+    // By the channel, and once only.
+    assert!(of("0.installed").contains("wrote version 0.2"), "{}", of("0.installed"));
+    assert!(of("1.polled").contains("it runs already"), "{}", of("1.polled"));
+    assert!(of("1.metrics").contains("flagstone_poll_success 1"), "{}", of("1.metrics"));
     // Taken back by hand.
     assert!(of("2.rollback").contains("0.2 is started next"), "{}", of("2.rollback"));
     assert_eq!(of("3.entries"), "base_0.2.efi base_0.3+0-1.efi");

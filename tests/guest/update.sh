@@ -10,6 +10,8 @@ refused() {
     update "$@" >/run/said 2>&1
     say "$name" "$? $(tr '\n' ' ' </run/said)"
 }
+# Nobody else is to update meanwhile.
+systemctl stop flagstone-update.timer
 . /usr/lib/os-release
 say version "$IMAGE_VERSION"
 say slot "$(basename "$(echo /sys/block/dm-0/slaves/*[35])")"
@@ -25,10 +27,14 @@ case $step in
     refused flipped flipped.payload
     refused same base-0.1.payload
     refused missing no-such.payload
-    update base-0.2.payload --json --reboot >/run/said
-    say installed "$? $(tr '\n' ' ' </run/said)"
+    # By the channel, as the timer does it.
+    systemctl start flagstone-update.service
+    say installed "$? $(journalctl --unit=flagstone-update.service --output=cat | tr '\n' ' ')"
     ;;
 1)
+    flagstone-agent poll >/run/said 2>&1
+    say polled "$? $(tr '\n' ' ' </run/said)"
+    say metrics "$(grep -v '^#' /run/flagstone/agent.prom | tr '\n' ' ')"
     refused older base-0.1.payload
     # What it would make room by is gone already.
     rm /boot/EFI/Linux/base_0.1.efi
