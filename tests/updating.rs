@@ -15,17 +15,20 @@ const LIMIT: Duration = Duration::from_mins(40);
 const RECIPE: &str = "extends = \"base\"\n\
     [image]\nversion = \"VERSION\"\n\
     [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
-    [update]\nkeys = [\"keys/development.pub\"]\nroot = \"repo/metadata/1.root.json\"\n\
+    [update]\nkeys = [KEYS]\nthreshold = 1\nroot = \"repo/metadata/1.root.json\"\n\
     url = \"http://10.0.2.2:PORT/files\"\n";
 
 /// Builds a version into a folder of its own.
 fn release(dir: &Path, port: u16, version: &str, more: &str) -> PathBuf {
     let name = format!("site-{version}.toml");
-    fs::write(
-        dir.join(&name),
-        RECIPE.replace("VERSION", version).replace("PORT", &port.to_string()) + more,
-    )
-    .unwrap();
+    // From the second version on, the next key is trusted beside the first.
+    let next = if version == "0.1" { "" } else { ", \"keys/next.pub\"" };
+    let keys = format!("\"keys/development.pub\"{next}");
+    let recipe = RECIPE
+        .replace("VERSION", version)
+        .replace("KEYS", &keys)
+        .replace("PORT", &port.to_string());
+    fs::write(dir.join(&name), recipe + more).unwrap();
     let out = format!("out-{version}");
     flagstone(&["build", &format!("./{name}"), "--out", &out, "--no-pxe", "--no-disk-sum"], dir);
     dir.join(out)
@@ -49,13 +52,14 @@ fn assert_refused(boot: &guest::Boot, key: &str, words: &str) {
 fn a_machine_lives_through_updates_good_and_bad() {
     let dir = support::scratch("smoke-update");
     flagstone(&["keys", "init", "--dir", "keys"], &dir);
+    flagstone(&["keys", "init", "--dir", "keys", "--name", "next"], &dir);
     flagstone(&["keys", "init", "--dir", "strangers"], &dir);
     fs::create_dir(dir.join("site")).unwrap();
     let repository = ["--repository", "repo", "--keys", "repo-keys"];
     flagstone(&[&["publish", "init"], &repository[..]].concat(), &dir);
     let server = BootServer::start(&[&dir.join("site"), &dir.join("repo")]);
     let port = server.port;
-    let key = "keys/development.key";
+    let (key, next) = ("keys/development.key", "keys/next.key");
     let first = release(&dir, port, "0.1", "");
     let second = release(&dir, port, "0.2", "");
     let third = release(&dir, port, "0.3", "");
@@ -65,11 +69,11 @@ fn a_machine_lives_through_updates_good_and_bad() {
     let hangs = release(&dir, port, "0.7", include_str!("guest/bad/hangs.toml"));
     payload(&dir, key, &first, "base-0.1.payload", &[]);
     payload(&dir, key, &second, "base-0.2.payload", &[]);
-    payload(&dir, key, &third, "base-0.3.payload", &[]);
+    payload(&dir, next, &third, "base-0.3.payload", &[]);
     for (from, name) in
         [("out-0.1", "base-0.3.from_0.1.payload"), ("out-0.2", "base-0.3.from_0.2.payload")]
     {
-        payload(&dir, key, &third, name, &["--from", from]);
+        payload(&dir, next, &third, name, &["--from", from]);
     }
     payload(&dir, key, &panics, "panics.payload", &[]);
     payload(&dir, key, &unhealthy, "unhealthy.payload", &[]);
@@ -126,6 +130,7 @@ fn a_machine_lives_through_updates_good_and_bad() {
     }
     // What nobody trusts, what is damaged, what does not fit.
     assert_refused(&boot, "0.nobody", "do not vouch for the payload");
+    assert_refused(&boot, "0.next", "do not vouch for the payload");
     assert_refused(&boot, "0.cut", "failed to read the payload");
     assert_refused(&boot, "0.flipped", "wrong data");
     assert_refused(&boot, "0.same", "it runs already");

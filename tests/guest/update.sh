@@ -23,6 +23,8 @@ case $step in
 0)
     echo mine >/etc/edited
     refused nobody stranger.payload
+    # Signed by the key that only the next version trusts.
+    refused next base-0.3.payload
     refused cut cut.payload
     refused flipped flipped.payload
     refused same base-0.1.payload
