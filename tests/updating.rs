@@ -53,6 +53,7 @@ fn a_machine_lives_through_updates_good_and_bad() {
     let dir = support::scratch("smoke-update");
     flagstone(&["keys", "init", "--dir", "keys"], &dir);
     flagstone(&["keys", "init", "--dir", "keys", "--name", "next"], &dir);
+    fs::write(dir.join("keys/threshold"), "1\n").unwrap();
     flagstone(&["keys", "init", "--dir", "strangers"], &dir);
     fs::create_dir(dir.join("site")).unwrap();
     let repository = ["--repository", "repo", "--keys", "repo-keys"];
