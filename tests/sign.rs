@@ -149,3 +149,54 @@ fn a_key_on_another_machine_signs_with_openssl() {
     ];
     assert_eq!(openssl(home, &verify), Some(true));
 }
+
+#[test]
+fn trusted_keys_are_rotated_and_never_to_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    for name in ["a", "b"] {
+        good(home, &["keys", "init", "--dir", "k", "--name", name]);
+    }
+    let id = |name: &str| {
+        let shown = good(home, &["keys", "show", &format!("k/{name}.pub")]);
+        String::from_utf8(shown).unwrap().split(' ').next().unwrap().to_owned()
+    };
+    let (a, b) = (id("a"), id("b"));
+    fs::create_dir(home.join("trusted")).unwrap();
+    fs::copy(home.join("k/a.pub"), home.join("trusted/a.pub")).unwrap();
+    let folder = || {
+        let names = fs::read_dir(home.join("trusted")).unwrap();
+        let mut names: Vec<_> =
+            names.map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+
+    // Two keys without a number, nobody at all, more than there are: nothing is changed.
+    for (arguments, words) in [
+        (&["--add", "k/b.pub"][..], "threshold"),
+        (&["--revoke", &a], "trust nobody"),
+        (&["--threshold", "2"], "trust nobody"),
+        (&["--add", "k/none.pub"], "none.pub"),
+    ] {
+        let said = bad(home, 1, &[&["keys", "rotate", "trusted"], arguments].concat());
+        assert!(said.contains(words), "{said}");
+        assert_eq!(folder(), ["a.pub"]);
+    }
+    bad(home, 2, &["keys", "rotate", "trusted"]);
+
+    good(home, &["keys", "rotate", "trusted", "--add", "k/b.key", "--threshold", "1"]);
+    assert_eq!(folder(), ["a.pub", "b.pub", "threshold"]);
+    good(home, &["keys", "rotate", "trusted", "--revoke", &a]);
+    let revoked = fs::read_to_string(home.join("trusted/revoked")).unwrap();
+    assert_eq!(revoked, format!("flagstone revoked keys 1\n{a}\n"));
+    let said = bad(home, 1, &["keys", "rotate", "trusted", "--revoke", &b]);
+    assert!(said.contains("trust nobody"), "{said}");
+    let keys = flagstone_signature::read_trusted_keys(&home.join("trusted")).unwrap();
+    assert_eq!(keys.keys().map(|key| key.id().to_string()).collect::<Vec<_>>(), [b]);
+
+    // A name that another key has.
+    good(home, &["keys", "init", "--dir", "other", "--name", "b"]);
+    let said = bad(home, 1, &["keys", "rotate", "trusted", "--add", "other/b.pub"]);
+    assert!(said.contains("same name"), "{said}");
+}

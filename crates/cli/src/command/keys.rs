@@ -1,3 +1,5 @@
+mod rotate;
+
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -32,6 +34,8 @@ enum Action {
     Show(Show),
     /// Print the public part of a key
     Export(Export),
+    /// Change which keys machines trust: add, revoke, ask for more or fewer
+    Rotate(rotate::Rotate),
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +121,7 @@ impl Keys {
             Action::Init(init) => init.run(),
             Action::Show(show) => show.run(),
             Action::Export(export) => export.run(),
+            Action::Rotate(rotate) => rotate.run(),
         }
     }
 }
