@@ -20,9 +20,6 @@ pub(super) struct Release {
     #[arg(required = true, value_name = "DIR|PAYLOAD")]
     payloads: Vec<PathBuf>,
 
-    #[command(flatten)]
-    common: Common,
-
     /// Channel: alpha, beta, stable, lts, or any other word
     #[arg(long)]
     channel: Channel,
@@ -50,8 +47,7 @@ pub(super) struct Release {
 }
 
 impl Release {
-    pub(super) fn run(&self) -> Result<ExitCode> {
-        let Self { common, .. } = self;
+    pub(super) fn run(&self, common: &Common) -> Result<ExitCode> {
         let payload_keys = read_trusted_keys(&self.payload_keys)
             .context("there are no keys to check payloads with")?;
         let keys = common.signing_keys()?;
@@ -64,14 +60,13 @@ impl Release {
         };
         let mut publisher = match Publisher::open(&common.repository)? {
             Some(publisher) => publisher,
-            None => self.create(&keys)?,
+            None => self.create(common, &keys)?,
         };
         let published = publisher.publish(&publication, &payload_keys, &keys, common.terms())?;
         common.report(&published)
     }
 
-    fn create(&self, keys: &SigningKeys) -> Result<Publisher> {
-        let Self { common, .. } = self;
+    fn create(&self, common: &Common, keys: &SigningKeys) -> Result<Publisher> {
         let new = NewRoot::read(&common.keys, keys, thresholds(&self.threshold))?;
         let publisher = Publisher::create(&common.repository, &new, keys, common.terms())?;
         let root = common.repository.join("metadata/1.root.json");

@@ -33,7 +33,7 @@ impl Rotate {
         let mut changes = Vec::new();
         for (role, path) in &self.add {
             let key = PublicKey::read(Path::new(path)).context("a key cannot be added")?;
-            changes.push(KeyChange::Add { role: *role, key });
+            changes.push(KeyChange::Add { role: *role, key: Box::new(key) });
         }
         let removed = |&(role, key): &(Role, KeyId)| KeyChange::Remove { role, key };
         changes.extend(self.remove.iter().map(removed));
