@@ -39,9 +39,10 @@ impl Url {
             return Err(invalid("it holds a character that archives do not use"));
         }
         // A server decodes "%3a"; the file's name holds it literally.
-        let path = match self.is_file() {
-            true => path.to_owned(),
-            false => path.replace('%', "%25").replace('^', "%5E"),
+        let path = if self.is_file() {
+            path.to_owned()
+        } else {
+            path.replace('%', "%25").replace('^', "%5E")
         };
         Ok(Self(format!("{}/{path}", self.0)))
     }

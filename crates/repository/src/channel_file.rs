@@ -93,6 +93,9 @@ impl Offer {
     }
 
     /// Returns the bytes of the channel's file: JSON that people can read.
+    ///
+    /// # Panics
+    /// Never: texts and numbers are JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         let file = ChannelFile {
             format: FORMAT,

@@ -1,24 +1,20 @@
-use flagstone_artifact::Sha256Digest;
 use flagstone_signature::{KeyKind, PublicKey};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-
-use crate::canonical::canonical;
 
 /// The only type, and scheme, of keys that count.
-const ED25519: &str = "ed25519";
+pub(crate) const ED25519: &str = "ed25519";
 
 /// A key as root metadata have it. Of an unknown type it is kept, but its signatures do not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Key {
-    keytype: String,
-    scheme: String,
-    keyval: KeyValue,
+    pub(crate) keytype: String,
+    pub(crate) scheme: String,
+    pub(crate) keyval: KeyValue,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct KeyValue {
-    public: String,
+pub(crate) struct KeyValue {
+    pub(crate) public: String,
 }
 
 impl Key {
@@ -29,29 +25,6 @@ impl Key {
         }
         let name = "repository".parse().expect("a plain word is a name");
         PublicKey::new(&hex_bytes(&self.keyval.public)?, name, KeyKind::Release).ok()
-    }
-
-    /// Wraps a key.
-    #[cfg_attr(
-        not(feature = "publish"),
-        expect(dead_code, reason = "only publishing writes roots")
-    )]
-    pub(crate) fn of(key: &PublicKey) -> Self {
-        let public = to_hex(key.as_bytes());
-        Self {
-            keytype: ED25519.to_owned(),
-            scheme: ED25519.to_owned(),
-            keyval: KeyValue { public },
-        }
-    }
-
-    /// Returns its identifier: the SHA-256 of its canonical form (TUF 1.0, 4.2).
-    pub(crate) fn id(&self) -> String {
-        let Self { keytype, scheme, keyval } = self;
-        let value =
-            json!({"keytype": keytype, "scheme": scheme, "keyval": {"public": keyval.public}});
-        let bytes = canonical(&value).expect("there is no number in it");
-        Sha256Digest::of(&bytes).to_string()
     }
 }
 
@@ -69,28 +42,9 @@ pub(crate) fn hex_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The key of the first test in RFC 8032, 7.1; its id by `securesystemslib`.
-    const PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-
-    #[test]
-    fn identifiers_are_those_of_the_reference() {
-        let bytes = hex_bytes(PUBLIC).unwrap();
-        let key = PublicKey::new(&bytes, "a".parse().unwrap(), KeyKind::Release).unwrap();
-        let key = Key::of(&key);
-        assert_eq!(key.public().unwrap().as_bytes(), &bytes);
-        let text = format!(
-            r#"{{"keytype":"ed25519","keyval":{{"public":"{PUBLIC}"}},"scheme":"ed25519"}}"#
-        );
-        assert_eq!(key.id(), Sha256Digest::of(text.as_bytes()).to_string());
-    }
 
     #[test]
     fn other_keys_check_nothing() {

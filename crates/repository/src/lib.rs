@@ -15,12 +15,12 @@
 //! is made. The clock is an argument ([`Repository::open_at`]); the one function that reads it says so.
 //!
 //! # Why not `tough`
-//! `tough` 0.24 keeps what it has seen in files that it writes in place, and takes one that cannot be
-//! read for none, so that a power cut ends the protection against old metadata; it always begins at the
+//! `tough` 0.24 keeps what it has seen in files that it writes in place, and takes those that cannot be
+//! read for none, so that a power cut can end the protection against old metadata; it always begins at the
 //! root that the program brings, so that keys which were rotated out come back; it reads the clock by
 //! itself, and refuses everything once the clock was ahead; it looks for targets in folders under other
-//! names than the specification; and it brings a second TLS stack with a C library of its own into each
-//! image. What is needed of TUF is small; the reference implementation in Python judges it in both directions.
+//! names than the specification; and it brings a second cryptographic library in C into each image
+//! (docs/repository.md has what was tried). What is needed of TUF is small; the reference implementation in Python judges it in both directions.
 
 mod canonical;
 mod channel;

@@ -6,6 +6,7 @@ mod folder;
 mod new_root;
 mod plan;
 mod publisher;
+mod role_key;
 mod rotation;
 mod signer;
 mod signing_keys;

@@ -32,10 +32,7 @@ impl Roles {
         }
     }
 
-    #[cfg_attr(
-        not(feature = "publish"),
-        expect(dead_code, reason = "only publishing changes roots")
-    )]
+    #[cfg(feature = "publish")]
     pub(crate) fn get_mut(&mut self, role: Role) -> &mut RoleKeys {
         match role {
             Role::Root => &mut self.root,

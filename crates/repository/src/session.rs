@@ -119,15 +119,14 @@ impl Session<'_> {
         let file = format!("{}.{}", meta.version, role.file());
         let sha256 = meta.hashes.as_ref().map(|hashes| hashes.sha256);
         let fits = |bytes: &Vec<u8>| check(&file, bytes, meta.length, sha256).is_ok();
-        let bytes =
-            match self.kept(role.file(), role)?.filter(|bytes| sha256.is_some() && fits(bytes)) {
-                Some(bytes) => bytes,
-                None => {
-                    let limit = meta.length.unwrap_or(u64::MAX).min(role.limit());
-                    let bytes = download(self.transport, &self.url(&file)?, &file, limit)?;
-                    bytes.ok_or_else(|| not_found(&file))?
-                }
-            };
+        let kept = self.kept(role.file(), role)?.filter(|bytes| sha256.is_some() && fits(bytes));
+        let bytes = if let Some(bytes) = kept {
+            bytes
+        } else {
+            let limit = meta.length.unwrap_or(u64::MAX).min(role.limit());
+            let bytes = download(self.transport, &self.url(&file)?, &file, limit)?;
+            bytes.ok_or_else(|| not_found(&file))?
+        };
         check(&file, &bytes, meta.length, sha256)?;
         let verified: Verified<T> = verify(root, role, &file, &bytes)?;
         if verified.version != meta.version {

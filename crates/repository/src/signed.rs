@@ -15,7 +15,7 @@ pub(crate) struct Signed {
     file: String,
     role: Role,
     signatures: Vec<SignatureEntry>,
-    signed: Value,
+    content: Value,
     /// What the signatures are over.
     canonical: Vec<u8>,
 }
@@ -23,7 +23,8 @@ pub(crate) struct Signed {
 #[derive(Debug, Deserialize)]
 struct Envelope {
     signatures: Vec<SignatureEntry>,
-    signed: Value,
+    #[serde(rename = "signed")]
+    content: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,13 +63,13 @@ impl Signed {
     pub(crate) fn parse(role: Role, file: &str, bytes: &[u8]) -> Result<Self, RepositoryError> {
         let envelope: Envelope =
             serde_json::from_slice(bytes).map_err(|source| RepositoryError::json(file, source))?;
-        let Envelope { signatures, signed } = envelope;
-        if !signed.is_object() {
+        let Envelope { signatures, content } = envelope;
+        if !content.is_object() {
             return Err(RepositoryError::format(file, "what is signed is an object"));
         }
-        let canonical = canonical(&signed)
+        let canonical = canonical(&content)
             .ok_or_else(|| RepositoryError::format(file, "its numbers are whole"))?;
-        Ok(Self { file: file.to_owned(), role, signatures, signed, canonical })
+        Ok(Self { file: file.to_owned(), role, signatures, content, canonical })
     }
 
     /// Checks that enough keys of the role have signed. A key counts once, whatever it is called by, and
@@ -101,9 +102,9 @@ impl Signed {
 
     /// Reads what is said; only for root metadata before [`Self::check`], which names its own keys.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<Verified<T>, RepositoryError> {
-        let Self { file, role, signed, .. } = self;
+        let Self { file, role, content, .. } = self;
         let json = |source| RepositoryError::json(file, source);
-        let head = Head::deserialize(signed).map_err(json)?;
+        let head = Head::deserialize(content).map_err(json)?;
         if head.kind != role.name() {
             return Err(RepositoryError::format(file, "its type is that of its role"));
         }
@@ -113,8 +114,8 @@ impl Signed {
         if head.version == 0 {
             return Err(RepositoryError::format(file, "versions count from 1"));
         }
-        let content = T::deserialize(signed).map_err(json)?;
-        Ok(Verified { version: head.version, expires: head.expires, content })
+        let read = T::deserialize(content).map_err(json)?;
+        Ok(Verified { version: head.version, expires: head.expires, content: read })
     }
 }
 

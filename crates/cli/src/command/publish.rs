@@ -27,6 +27,10 @@ pub(crate) struct Publish {
 
     #[command(flatten)]
     release: Option<release::Release>,
+
+    // Beside, not inside: clap takes optional groups that have others inside for absent.
+    #[command(flatten)]
+    common: Option<Common>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,12 +45,12 @@ enum Action {
 
 impl Publish {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        match (&self.action, &self.release) {
-            (Some(Action::Init(init)), _) => init.run(),
-            (Some(Action::Refresh(refresh)), _) => refresh.run(),
-            (Some(Action::Rotate(rotate)), _) => rotate.run(),
-            (None, Some(release)) => release.run(),
-            (None, None) => {
+        match (&self.action, &self.release, &self.common) {
+            (Some(Action::Init(init)), ..) => init.run(),
+            (Some(Action::Refresh(refresh)), ..) => refresh.run(),
+            (Some(Action::Rotate(rotate)), ..) => rotate.run(),
+            (None, Some(release), Some(common)) => release.run(common),
+            (None, ..) => {
                 let hint = "`flagstone publish --help` shows how";
                 Err(Hinted::new("there is nothing to publish", hint).into())
             }

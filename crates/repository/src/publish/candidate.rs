@@ -48,7 +48,8 @@ impl Candidate {
     }
 
     fn read(path: &Path, keys: &TrustedKeys) -> Result<Self, PublishError> {
-        let failed = |source| PublishError::Payload { path: path.to_owned(), source };
+        let failed =
+            |source| PublishError::Payload { path: path.to_owned(), source: Box::new(source) };
         let file = File::open(path).map_err(|source| PublishError::File {
             action: "open",
             path: path.to_owned(),

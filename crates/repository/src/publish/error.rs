@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use flagstone_artifact::{ImageName, ImageVersion};
+use flagstone_artifact::{ImageId, ImageName, ImageVersion};
 use flagstone_payload::PayloadError;
 use flagstone_signature::{KeyId, SignatureError};
 
@@ -18,7 +18,7 @@ pub enum PublishError {
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: RepositoryError,
+        source: Box<RepositoryError>,
     },
     /// A repository would be made where one is.
     #[error("there is a repository in {} already", path.display())]
@@ -80,7 +80,7 @@ pub enum PublishError {
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: PayloadError,
+        source: Box<PayloadError>,
     },
     /// A payload lies under the name of another one.
     #[error("{} is the payload of {actual}, not what its name says", path.display())]
@@ -103,12 +103,14 @@ pub enum PublishError {
         image: ImageName,
     },
     /// Payloads of one image that are not of one release.
-    #[error("payloads of two releases were given: {one} and {other}")]
+    #[error("payloads of two releases of {id} were given: {one} and {other}")]
     TwoReleases {
+        /// The image.
+        id: ImageId,
         /// One of them.
-        one: ImageName,
-        /// The other one; if it has the same name, another content.
-        other: ImageName,
+        one: ImageVersion,
+        /// The other one; if it has the same version, another content.
+        other: ImageVersion,
     },
     /// A target of this name is published with other bytes.
     #[error("{name} is published already, with other bytes")]
@@ -131,7 +133,7 @@ pub enum PublishError {
     Offer {
         /// Which one.
         #[source]
-        source: RepositoryError,
+        source: Box<RepositoryError>,
     },
     /// A file could not be read or written.
     #[error("failed to {action} {}", path.display())]

@@ -78,10 +78,10 @@ impl Folder {
             return Ok(());
         }
         self.put(&path, |file| {
-            let mut writer = DigestWriter::new(file);
+            let mut digest = DigestWriter::new(file);
             // One byte more would be seen.
-            io::copy(&mut File::open(from)?.take(size_bytes + 1), &mut writer)?;
-            let (_, written, actual) = writer.finish();
+            io::copy(&mut File::open(from)?.take(size_bytes + 1), &mut digest)?;
+            let (_, written, actual) = digest.finish();
             if (written, actual) == (size_bytes, sha256) {
                 return Ok(());
             }
@@ -96,20 +96,20 @@ impl Folder {
     fn put(
         &self,
         path: &Path,
-        fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+        content: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
     ) -> Result<(), PublishError> {
         let folder = path.parent().unwrap_or(&self.path);
-        let write = || {
+        let put = || {
             fs::create_dir_all(folder)?;
             let mut file = Builder::new().prefix(".flagstone-").tempfile_in(folder)?;
-            fill(&mut file)?;
+            content(&mut file)?;
             // A temporary file is private; what is published is for everybody.
             file.as_file().set_permissions(Permissions::from_mode(0o644))?;
             file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error)?;
             File::open(folder)?.sync_all()
         };
-        write().map_err(|source| PublishError::File {
+        put().map_err(|source| PublishError::File {
             action: "write",
             path: path.to_owned(),
             source,

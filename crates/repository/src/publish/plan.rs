@@ -77,8 +77,8 @@ fn offer(
     for other in &candidates[1..] {
         let other = &other.release;
         if (&other.image, other.root_hash) != (&release.image, release.root_hash) {
-            let (one, other) = (release.image.clone(), other.image.clone());
-            return Err(PublishError::TwoReleases { one, other });
+            let (one, other) = (release.image.version.clone(), other.image.version.clone());
+            return Err(PublishError::TwoReleases { id: release.image.id.clone(), one, other });
         }
     }
     let image = &release.image;
@@ -130,7 +130,9 @@ fn offer(
         published,
         waves,
     };
-    offer.check(offer.file().as_str()).map_err(|source| PublishError::Offer { source })?;
+    offer
+        .check(offer.file().as_str())
+        .map_err(|source| PublishError::Offer { source: Box::new(source) })?;
     Ok(offer)
 }
 

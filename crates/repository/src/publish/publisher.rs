@@ -207,7 +207,7 @@ pub(super) fn write(folder: &Folder, files: &Files) -> Result<(), PublishError> 
 }
 
 fn repository(folder: &Folder, source: RepositoryError) -> PublishError {
-    PublishError::Repository { path: folder.path().to_owned(), source }
+    PublishError::Repository { path: folder.path().to_owned(), source: Box::new(source) }
 }
 
 fn read(folder: &Folder, first_root: &[u8]) -> Result<State, PublishError> {

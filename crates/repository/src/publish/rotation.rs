@@ -17,7 +17,7 @@ pub enum KeyChange {
         /// Whose key it becomes.
         role: Role,
         /// The key.
-        key: PublicKey,
+        key: Box<PublicKey>,
     },
     /// A key may sign no more.
     Remove {

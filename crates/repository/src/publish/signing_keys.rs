@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::PublishError;
+use super::role_key::to_hex;
 use crate::canonical::canonical;
-use crate::key::{Key, to_hex};
+use crate::key::Key;
 use crate::root::Root;
 use crate::{Role, UtcTime};
 

@@ -20,9 +20,6 @@ pub(super) struct Release {
     #[arg(required = true, value_name = "DIR|PAYLOAD")]
     payloads: Vec<PathBuf>,
 
-    #[command(flatten)]
-    common: Common,
-
     /// Channel: alpha, beta, stable, lts, or any other word
     #[arg(long)]
     channel: Channel,
@@ -50,28 +47,26 @@ pub(super) struct Release {
 }
 
 impl Release {
-    pub(super) fn run(&self) -> Result<ExitCode> {
-        let Self { common, .. } = self;
+    pub(super) fn run(&self, common: &Common) -> Result<ExitCode> {
         let payload_keys = read_trusted_keys(&self.payload_keys)
             .context("there are no keys to check payloads with")?;
         let keys = common.signing_keys()?;
-        let publication = Publication {
+        let wanted = Publication {
             channel: self.channel.clone(),
             payloads: self.payloads.clone(),
             floor: self.floor.clone(),
             waves: self.wave.clone(),
             older: self.older,
         };
-        let mut publisher = match Publisher::open(&common.repository)? {
-            Some(publisher) => publisher,
-            None => self.create(&keys)?,
+        let mut repository = match Publisher::open(&common.repository)? {
+            Some(repository) => repository,
+            None => self.create(common, &keys)?,
         };
-        let published = publisher.publish(&publication, &payload_keys, &keys, common.terms())?;
+        let published = repository.publish(&wanted, &payload_keys, &keys, common.terms())?;
         common.report(&published)
     }
 
-    fn create(&self, keys: &SigningKeys) -> Result<Publisher> {
-        let Self { common, .. } = self;
+    fn create(&self, common: &Common, keys: &SigningKeys) -> Result<Publisher> {
         let new = NewRoot::read(&common.keys, keys, thresholds(&self.threshold))?;
         let publisher = Publisher::create(&common.repository, &new, keys, common.terms())?;
         let root = common.repository.join("metadata/1.root.json");

@@ -33,15 +33,14 @@ impl Rotate {
         let mut changes = Vec::new();
         for (role, path) in &self.add {
             let key = PublicKey::read(Path::new(path)).context("a key cannot be added")?;
-            changes.push(KeyChange::Add { role: *role, key });
+            changes.push(KeyChange::Add { role: *role, key: Box::new(key) });
         }
         let removed = |&(role, key): &(Role, KeyId)| KeyChange::Remove { role, key };
         changes.extend(self.remove.iter().map(removed));
         let counted = |&(role, threshold): &(Role, u32)| KeyChange::Threshold { role, threshold };
         changes.extend(self.threshold.iter().map(counted));
         let keys = self.common.signing_keys()?;
-        let mut publisher = self.common.open()?;
-        let published = publisher.rotate(&changes, &keys, self.common.terms())?;
+        let published = self.common.open()?.rotate(&changes, &keys, self.common.terms())?;
         report::note("new images should start from the new root: `[update] root` of their recipes");
         self.common.report(&published)
     }
