@@ -231,6 +231,15 @@ pub enum BuildError {
         #[source]
         source: flagstone_signature::SignatureError,
     },
+    /// The root that machines shall start from is none.
+    #[error("the recipe's root for updates is wrong: {}", path.display())]
+    UpdateRoot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<flagstone_repository::RepositoryError>,
+    },
     /// The thread pool cannot be made.
     #[error("failed to start worker threads")]
     Threads(#[source] Box<dyn Error + Send + Sync>),
@@ -275,6 +284,11 @@ impl BuildError {
                     .to_owned(),
             ),
             Self::TrustedKeys { source, .. } => source.hint(),
+            Self::UpdateRoot { .. } => Some(
+                "`[update] root` names the newest `metadata/N.root.json` of a repository that \
+                 `flagstone publish` made"
+                    .to_owned(),
+            ),
             Self::NotCached { .. } => Some("run the command again".to_owned()),
             Self::Exists { .. } => {
                 Some("add --force to replace it, or choose another folder with --out".to_owned())

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flagstone_artifact::Architecture;
 use flagstone_index::{Elf, ElfClass};
 use flagstone_recipe::{Recipe, TrustedKey, Update};
+use flagstone_repository::check_root;
 use flagstone_signature::{
     KeyKind, PublicKey, REVOKED_FILE, THRESHOLD_FILE, TrustedKeys, default_threshold,
 };
@@ -22,6 +23,12 @@ const INSTALLER: &str = "usr/bin/flagstone-install";
 
 /// Where machines look for the keys that they trust.
 const KEYS: &str = "usr/share/flagstone/keys";
+
+/// Where machines look for the root metadata that they start from.
+const ROOT: &str = "usr/share/flagstone/repository/root.json";
+
+/// Where machines look for the repository's address and their channel.
+const SETTINGS: &str = "usr/share/flagstone/update.toml";
 
 /// Units and settings by which boots are judged, and the loader's count has consequences.
 const FILES: [(&str, &str); 8] = [
@@ -97,10 +104,12 @@ impl<'a> Updates<'a> {
     /// Reads the program, if the recipe wants it, and the recipe's keys.
     ///
     /// # Errors
-    /// [`BuildError::NoAgent`], [`BuildError::Agent`], [`BuildError::TrustedKeys`].
+    /// [`BuildError::NoAgent`], [`BuildError::Agent`], [`BuildError::TrustedKeys`],
+    /// [`BuildError::UpdateRoot`].
     pub(crate) fn read(recipe: &'a Recipe, agent: Option<&Path>) -> Result<Self, BuildError> {
         let update = &recipe.update;
         let agent = update.agent.then(|| Agent::read(agent, recipe.image.architecture));
+        root(update)?;
         Ok(Self { update, agent: agent.transpose()?, keys: keys(update)? })
     }
 
@@ -127,21 +136,35 @@ impl<'a> Updates<'a> {
                 tree.put(path, folder, Inode::symlink(date, target))?;
             }
         }
-        let mut put = |name: &str, content: Bytes| {
+        for (path, content) in self.trust() {
             let file = Inode::file(Metadata::root(0o644, date), content);
-            tree.put(format!("{KEYS}/{name}"), folder, file).map(drop)
-        };
-        for key in &self.keys {
-            put(&format!("{}.pub", key.id()), key.to_text().into())?;
-        }
-        if let Some(threshold) = self.update.threshold {
-            put(THRESHOLD_FILE, format!("{threshold}\n").into())?;
-        }
-        if let Some(revoked) = &self.update.revoked {
-            put(REVOKED_FILE, revoked.content.clone().into())?;
+            tree.put(path, folder, file)?;
         }
         self.remark(progress);
         Ok(())
+    }
+
+    /// Returns the files that say where updates are and who may sign them.
+    fn trust(&self) -> Vec<(String, Bytes)> {
+        let key = |name: &str| format!("{KEYS}/{name}");
+        let mut files = Vec::new();
+        for public in &self.keys {
+            files.push((key(&format!("{}.pub", public.id())), public.to_text().into()));
+        }
+        if let Some(threshold) = self.update.threshold {
+            files.push((key(THRESHOLD_FILE), format!("{threshold}\n").into()));
+        }
+        if let Some(revoked) = &self.update.revoked {
+            files.push((key(REVOKED_FILE), revoked.content.clone().into()));
+        }
+        if let Some(root) = &self.update.root {
+            files.push((ROOT.to_owned(), root.content.clone().into()));
+        }
+        let settings = settings(self.update);
+        if !settings.is_empty() {
+            files.push((SETTINGS.to_owned(), settings.into()));
+        }
+        files
     }
 
     /// Says what a person has to know before machines live with it.
@@ -150,6 +173,12 @@ impl<'a> Updates<'a> {
             progress.note(
                 "updates: the recipe names no keys ([update] keys), so that machines refuse every \
                  update and install only what --keys or --no-signature allows",
+            );
+        }
+        if self.update.url.is_some() && self.update.root.is_none() {
+            progress.note(
+                "updates: the recipe names a repository, but no root ([update] root), without which \
+                 machines cannot tell whether it is the right one",
             );
         }
         for key in self.keys.iter().filter(|key| key.kind() == KeyKind::Development) {
@@ -229,9 +258,62 @@ fn keys(update: &Update) -> Result<Vec<PublicKey>, BuildError> {
     Ok(keys)
 }
 
+/// Checks the root metadata that machines start from, if there are any.
+fn root(update: &Update) -> Result<(), BuildError> {
+    let Some(TrustedKey { path, content }) = &update.root else { return Ok(()) };
+    let failed = |source| BuildError::UpdateRoot { path: path.clone(), source: Box::new(source) };
+    check_root(content).map(drop).map_err(failed)
+}
+
+/// Returns the text of the machine's settings, as far as the recipe has any. Neither word can hold what
+/// ends a string of TOML.
+fn settings(update: &Update) -> String {
+    let line = |key: &str, value: &dyn std::fmt::Display| format!("{key} = \"{value}\"\n");
+    let url = update.url.as_ref().map(|url| line("url", url));
+    let channel = update.channel.as_ref().map(|channel| line("channel", channel));
+    [url, channel].into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_that_no_machine_could_start_from_is_refused() {
+        let mut update = Update::default();
+        root(&update).unwrap();
+        let path = PathBuf::from("keys/root.json");
+        update.root = Some(TrustedKey { path, content: b"{\"signatures\": []}".to_vec() });
+        let error = root(&update).unwrap_err();
+        assert!(error.to_string().ends_with("is wrong: keys/root.json"), "{error}");
+        assert!(error.hint().unwrap().contains("flagstone publish"), "{error}");
+    }
+
+    #[test]
+    fn the_root_lies_where_machines_look() {
+        let path = PathBuf::from("root.json");
+        let root = Some(TrustedKey { path, content: b"{}".to_vec() });
+        let update = Update { root, channel: Some("beta".parse().unwrap()), ..Update::default() };
+        let updates = Updates { update: &update, agent: None, keys: Vec::new() };
+        let files: Vec<_> = updates.trust();
+        let [(root, content), (settings, text)] = files.as_slice() else { panic!("{files:?}") };
+        assert_eq!((root.as_str(), content.as_ref()), (ROOT, b"{}".as_slice()));
+        assert_eq!(
+            (settings.as_str(), text.as_ref()),
+            (SETTINGS, b"channel = \"beta\"\n".as_slice())
+        );
+    }
+
+    #[test]
+    fn settings_say_what_the_recipe_says() {
+        let mut update = Update::default();
+        assert_eq!(settings(&update), "");
+        update.channel = Some("lts".parse().unwrap());
+        assert_eq!(settings(&update), "channel = \"lts\"\n");
+        update.url = Some("https://updates.example/a".parse().unwrap());
+        let both = "url = \"https://updates.example/a\"\nchannel = \"lts\"\n";
+        assert_eq!(settings(&update), both);
+    }
 
     #[test]
     fn the_newest_glibc_that_an_object_names_is_found() {

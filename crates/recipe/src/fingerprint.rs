@@ -127,6 +127,9 @@ impl Recipe {
         if let Some(revoked) = &self.update.revoked {
             fields.bytes("revoked keys", &revoked.content);
         }
+        if let Some(root) = &self.update.root {
+            fields.bytes("update root", &root.content);
+        }
         fields.text("agent", self.update.agent);
     }
 

@@ -269,6 +269,9 @@ table! {
         threshold: Threshold,
         /// A file with the ids of keys that are trusted no more, relative to the recipe.
         revoked: RelativePath,
+        /// A file with the root metadata (TUF) that machines start from when they look into the update
+        /// repository, relative to the recipe.
+        root: RelativePath,
         /// Whether the image carries flagstone-agent, which installs and updates; true where there is
         /// a `url`.
         agent: bool,

@@ -22,11 +22,13 @@ pub struct Update {
     pub threshold: Option<u8>,
     /// The list of keys that are trusted no more.
     pub revoked: Option<TrustedKey>,
+    /// The root metadata of the repository, which machines start from.
+    pub root: Option<TrustedKey>,
     /// Whether the image carries the program that installs and updates.
     pub agent: bool,
 }
 
-/// A file about keys that updates are trusted by.
+/// A file about what updates are trusted by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedKey {
     /// The file it was read from.
@@ -63,6 +65,7 @@ impl Update {
             keys,
             threshold: layer.threshold.map(|Located { value: Threshold(number), .. }| number),
             revoked: layer.revoked.and_then(|path| resolver.key(&path)),
+            root: layer.root.and_then(|path| resolver.key(&path)),
             agent: layer.agent.map_or(url.is_some(), |word| word.value),
             url,
         }
