@@ -22,6 +22,7 @@ use flagstone_image::erofs::read::Image;
 use flagstone_index::{Elf, Hwdb, KernelModules};
 use flagstone_payload::{Manifest, Metadata as PayloadMetadata, Signable};
 use flagstone_recipe::{Lock, Reader, Recipe};
+use flagstone_repository::{Offer, check_root};
 use flagstone_rootfs::{
     ArchiveData, ContentSink, FinishInput, MergeInput, PackageArchive, PruneList, UnitsInput,
     finish, merge, split_archive,
@@ -34,6 +35,7 @@ use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
 const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("channel", channel),
     ("comparison", comparison),
     ("control", control),
     ("copyright", copyright),
@@ -59,6 +61,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("recipe", recipe),
     ("release", release),
     ("schemas", schemas),
+    ("root", root),
     ("script", script),
     ("signatures", signatures),
     ("sums", sums),
@@ -117,6 +120,18 @@ fn signatures(data: &[u8]) {
     if let Ok(signatures) = Signatures::parse(data) {
         assert_eq!(signatures.to_text().as_bytes(), data);
     }
+}
+
+/// A channel file: what is written is read as what it was.
+fn channel(data: &[u8]) {
+    if let Ok(offer) = Offer::parse("a", data) {
+        assert_eq!(Offer::parse("a", &offer.to_bytes()).expect("it is read again"), offer);
+    }
+}
+
+/// Root metadata of a repository.
+fn root(data: &[u8]) {
+    let _ = check_root(data);
 }
 
 fn sums(data: &[u8]) {
