@@ -109,12 +109,7 @@ impl<'a> Updates<'a> {
     pub(crate) fn read(recipe: &'a Recipe, agent: Option<&Path>) -> Result<Self, BuildError> {
         let update = &recipe.update;
         let agent = update.agent.then(|| Agent::read(agent, recipe.image.architecture));
-        if let Some(TrustedKey { path, content }) = &update.root {
-            check_root(content).map_err(|source| BuildError::UpdateRoot {
-                path: path.clone(),
-                source: source.into(),
-            })?;
-        }
+        root(update)?;
         Ok(Self { update, agent: agent.transpose()?, keys: keys(update)? })
     }
 
@@ -263,6 +258,13 @@ fn keys(update: &Update) -> Result<Vec<PublicKey>, BuildError> {
     Ok(keys)
 }
 
+/// Checks the root metadata that machines start from, if there are any.
+fn root(update: &Update) -> Result<(), BuildError> {
+    let Some(TrustedKey { path, content }) = &update.root else { return Ok(()) };
+    let failed = |source| BuildError::UpdateRoot { path: path.clone(), source: Box::new(source) };
+    check_root(content).map(drop).map_err(failed)
+}
+
 /// Returns the text of the machine's settings, as far as the recipe has any. Neither word can hold what
 /// ends a string of TOML.
 fn settings(update: &Update) -> String {
@@ -275,6 +277,32 @@ fn settings(update: &Update) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_that_no_machine_could_start_from_is_refused() {
+        let mut update = Update::default();
+        root(&update).unwrap();
+        let path = PathBuf::from("keys/root.json");
+        update.root = Some(TrustedKey { path, content: b"{\"signatures\": []}".to_vec() });
+        let error = root(&update).unwrap_err();
+        assert!(error.to_string().ends_with("is wrong: keys/root.json"), "{error}");
+        assert!(error.hint().unwrap().contains("flagstone publish"), "{error}");
+    }
+
+    #[test]
+    fn the_root_lies_where_machines_look() {
+        let path = PathBuf::from("root.json");
+        let root = Some(TrustedKey { path, content: b"{}".to_vec() });
+        let update = Update { root, channel: Some("beta".parse().unwrap()), ..Update::default() };
+        let updates = Updates { update: &update, agent: None, keys: Vec::new() };
+        let files: Vec<_> = updates.trust();
+        let [(root, content), (settings, text)] = files.as_slice() else { panic!("{files:?}") };
+        assert_eq!((root.as_str(), content.as_ref()), (ROOT, b"{}".as_slice()));
+        assert_eq!(
+            (settings.as_str(), text.as_ref()),
+            (SETTINGS, b"channel = \"beta\"\n".as_slice())
+        );
+    }
 
     #[test]
     fn settings_say_what_the_recipe_says() {

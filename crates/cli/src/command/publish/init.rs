@@ -2,8 +2,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use flagstone_repository::{NewRoot, Publisher, Role};
-use flagstone_signature::KeyKind;
+use flagstone_repository::{NewRoot, Publisher, Role, SigningKeys};
+use flagstone_signature::{KeyKind, PrivateKey};
 
 use super::{Common, threshold, thresholds};
 use crate::command::keys::{self, NewKey};
@@ -43,8 +43,8 @@ impl Init {
     /// Makes the keys of roles that the first folder has none for.
     fn make_keys(&self) -> Result<()> {
         let Some(dir) = self.common.keys.first() else { return Ok(()) };
-        let there = if dir.is_dir() { self.common.signing_keys()? } else { Default::default() };
-        let known = NewRoot::by_name(there.iter().map(|key| key.public()), thresholds(&[]));
+        let there = if dir.is_dir() { self.common.signing_keys()? } else { SigningKeys::default() };
+        let known = NewRoot::by_name(there.iter().map(PrivateKey::public), thresholds(&[]));
         let kind = if self.release { KeyKind::Release } else { KeyKind::Development };
         for role in Role::ALL.into_iter().filter(|role| !known.has(*role)) {
             let NewKey { key, private, .. } = keys::make(dir, &role.name().parse()?, kind)?;

@@ -51,18 +51,18 @@ impl Release {
         let payload_keys = read_trusted_keys(&self.payload_keys)
             .context("there are no keys to check payloads with")?;
         let keys = common.signing_keys()?;
-        let publication = Publication {
+        let wanted = Publication {
             channel: self.channel.clone(),
             payloads: self.payloads.clone(),
             floor: self.floor.clone(),
             waves: self.wave.clone(),
             older: self.older,
         };
-        let mut publisher = match Publisher::open(&common.repository)? {
-            Some(publisher) => publisher,
+        let mut repository = match Publisher::open(&common.repository)? {
+            Some(repository) => repository,
             None => self.create(common, &keys)?,
         };
-        let published = publisher.publish(&publication, &payload_keys, &keys, common.terms())?;
+        let published = repository.publish(&wanted, &payload_keys, &keys, common.terms())?;
         common.report(&published)
     }
 

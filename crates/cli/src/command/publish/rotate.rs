@@ -40,8 +40,7 @@ impl Rotate {
         let counted = |&(role, threshold): &(Role, u32)| KeyChange::Threshold { role, threshold };
         changes.extend(self.threshold.iter().map(counted));
         let keys = self.common.signing_keys()?;
-        let mut publisher = self.common.open()?;
-        let published = publisher.rotate(&changes, &keys, self.common.terms())?;
+        let published = self.common.open()?.rotate(&changes, &keys, self.common.terms())?;
         report::note("new images should start from the new root: `[update] root` of their recipes");
         self.common.report(&published)
     }
