@@ -178,8 +178,10 @@ impl Step<'_> {
             let Some(lengths) = operation.lengths else { return Ok(()) };
             let room = usize::try_from(expected).map_err(|_| unpacked())?;
             let patched = rebuild(data, out, lengths, methods, room);
-            *out = patched.map_err(|rule| {
-                PayloadError::Patch { partition: partition.name, operation: number, rule }
+            *out = patched.map_err(|rule| PayloadError::Patch {
+                partition: partition.name,
+                operation: number,
+                rule,
             })?;
             return Ok(());
         }

@@ -139,7 +139,10 @@ pub(crate) fn add_chunks(
 }
 
 /// Reads parts of a file, with zeros after its end.
-pub(crate) fn read_extents(artifact: &Artifact, extents: &[Extent]) -> Result<Vec<u8>, PayloadError> {
+pub(crate) fn read_extents(
+    artifact: &Artifact,
+    extents: &[Extent],
+) -> Result<Vec<u8>, PayloadError> {
     let read = |source| PayloadError::File { path: artifact.path.clone(), source };
     let mut data = Vec::with_capacity(CHUNK_BYTES);
     for extent in extents {

@@ -53,8 +53,8 @@ pub use operation::{OPERATION_MAX, Operation, OperationKind};
 pub use pack::Compression;
 pub use partition::{OldPartition, PARTITION_MAX, Partition, PartitionInfo, PartitionName};
 pub use patch::{
-    Compressor, DIRECTIONS_MAX, METHODS_MAX, Method, NEW_MAX, NewSegment, OLD_MAX, OldSegment, Patch,
-    PatchLengths, SEGMENTS_MAX, Step, Storage,
+    Compressor, DIRECTIONS_MAX, METHODS_MAX, Method, NEW_MAX, NewSegment, OLD_MAX, OldSegment,
+    Patch, PatchLengths, SEGMENTS_MAX, SKIP_MAX, Step, Storage, rebuild,
 };
 pub use release_folder::ReleaseFolder;
 pub use signing::Signable;

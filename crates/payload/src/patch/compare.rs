@@ -136,9 +136,7 @@ fn best_length(right: impl Iterator<Item = bool>) -> usize {
 fn divide(old: &[u8], new: &[u8], last: &mut Alike, next: &mut Alike) {
     let end = last.new + last.length;
     let overlap = end.saturating_sub(next.new).min(next.length);
-    let right = |alike: &Alike, at: usize| {
-        i64::from(new[at] == old[alike.old + (at - alike.new)])
-    };
+    let right = |alike: &Alike, at: usize| i64::from(new[at] == old[alike.old + (at - alike.new)]);
     let (mut score, mut best, mut kept) = (0, 0, 0);
     for (at, count) in (next.new..next.new + overlap).zip(1..) {
         score += right(last, at) - right(next, at);
@@ -171,7 +169,7 @@ mod tests {
     fn check(old: &[u8], new: &[u8]) -> Patch {
         let (steps, differences, fresh) = compare(old, new).unwrap();
         assert_eq!(differences.len() + fresh.len(), new.len());
-        let patch = Patch { old: Vec::new(), new: Vec::new(), steps, differences, fresh };
+        let patch = Patch { old: Vec::new(), new: Vec::new(), skip: 0, steps, differences, fresh };
         let lengths = PatchLengths { old: old.len(), new: new.len() };
         assert!(apply_steps(&patch, old, lengths).unwrap() == new);
         patch

@@ -15,9 +15,10 @@ mod suffixes;
 mod varint;
 
 pub use blob::Patch;
-pub use method::{Compressor, METHODS_MAX, Method};
 pub(crate) use compare::compare;
-pub(crate) use rebuild::rebuild;
+pub use method::{Compressor, METHODS_MAX, Method};
+pub use rebuild::rebuild;
+pub(crate) use segment::FRAME_BYTES;
 pub use segment::{NewSegment, OldSegment, Storage};
 pub use step::Step;
 
@@ -27,6 +28,8 @@ pub const OLD_MAX: u64 = 16 << 20;
 pub const NEW_MAX: u64 = 8 << 20;
 /// The most bytes of directions: segments and steps.
 pub const DIRECTIONS_MAX: usize = 1 << 20;
+/// Bytes of made segments that may lie before what is written: less than a block.
+pub const SKIP_MAX: usize = 4095;
 /// The most segments on either side.
 pub const SEGMENTS_MAX: usize = 8192;
 

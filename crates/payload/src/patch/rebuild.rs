@@ -7,7 +7,7 @@ use super::{Method, Patch, PatchLengths, Step};
 ///
 /// # Errors
 /// The rule that the patch breaks, or that the old content does.
-pub(crate) fn rebuild(
+pub fn rebuild(
     data: &[u8],
     old: &[u8],
     lengths: PatchLengths,
@@ -23,7 +23,11 @@ pub(crate) fn rebuild(
 }
 
 /// Decompresses the old segments.
-fn unfold(patch: &Patch, mut stored: &[u8], lengths: PatchLengths) -> Result<Vec<u8>, &'static str> {
+fn unfold(
+    patch: &Patch,
+    mut stored: &[u8],
+    lengths: PatchLengths,
+) -> Result<Vec<u8>, &'static str> {
     let mut out = Vec::with_capacity(lengths.old);
     for segment in &patch.old {
         let split = stored.split_at_checked(segment.stored);
@@ -66,6 +70,7 @@ fn fold(
     room: usize,
 ) -> Result<Vec<u8>, &'static str> {
     const OTHER: &str = "what it makes has another length";
+    let room = room.saturating_add(patch.skip);
     let mut out = Vec::with_capacity(room);
     for segment in &patch.new {
         let (part, rest) = content.split_at_checked(segment.length).ok_or(OTHER)?;
@@ -82,5 +87,9 @@ fn fold(
         }
         content = rest;
     }
-    if out.len() == room { Ok(out) } else { Err(OTHER) }
+    if out.len() != room {
+        return Err(OTHER);
+    }
+    out.drain(..patch.skip);
+    Ok(out)
 }

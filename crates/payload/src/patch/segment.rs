@@ -57,6 +57,12 @@ pub struct OldSegment {
 }
 
 impl OldSegment {
+    /// Returns a segment, unless it is empty.
+    pub(crate) fn new(storage: Storage, stored: u64, length: u64) -> Option<Self> {
+        let size = |bytes: u64| usize::try_from(bytes).ok().filter(|&bytes| bytes > 0);
+        Some(Self { storage, stored: size(stored)?, length: size(length)? })
+    }
+
     /// Appends the content; `None` if it is not stored as it should be. Both lengths are bounded by
     /// those of the operation.
     pub(crate) fn unfold(&self, stored: &[u8], out: &mut Vec<u8>) -> Option<()> {

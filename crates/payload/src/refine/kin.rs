@@ -18,10 +18,7 @@ pub(super) struct Kin {
 
 impl Kin {
     /// Reads all places; those that cannot be read have no marks.
-    pub(super) fn new(
-        places: &[Place],
-        read: &(dyn Fn(&Place) -> Option<Vec<u8>> + Sync),
-    ) -> Self {
+    pub(super) fn new(places: &[Place], read: &(dyn Fn(&Place) -> Option<Vec<u8>> + Sync)) -> Self {
         let marks_of = |(place, index): (&Place, u32)| {
             let content = read(place).unwrap_or_default();
             marks(&content).into_iter().map(move |mark| (mark, index)).collect::<Vec<_>>()
@@ -98,9 +95,14 @@ mod tests {
 
     #[test]
     fn places_are_found_by_what_is_in_them() {
-        let segment = OldSegment { storage: Storage::Plain, stored: 1, length: 1 };
-        let places: Vec<Place> = (0..6).map(|position| Place { position, segment }).collect();
-        let read = |place: &Place| (place.position != 3).then(|| noise(place.position as u32 + 1));
+        let place = |position| {
+            let segments = OldSegment::new(Storage::Plain, 1, 1).into_iter().collect();
+            Place { position, segments }
+        };
+        let places: Vec<Place> = (0..6).map(place).collect();
+        let read = |place: &Place| {
+            (place.position != 3).then(|| noise(u32::try_from(place.position).unwrap() + 1))
+        };
         let kin = Kin::new(&places, &read);
         let content = [&noise(5)[..9000], &noise(2)[..], &noise(4), &[0; 9000]].concat();
         assert_eq!(kin.of(&content), [1, 4]);

@@ -5,6 +5,7 @@ use flagstone_image::ReadError;
 use flagstone_image::erofs::ClusterSize;
 use flagstone_image::erofs::read::{Image, Node, NodeKind, Part};
 
+use super::frames::{Frame, frames};
 use crate::patch::{OldSegment, Storage};
 use crate::release_folder::Artifact;
 
@@ -15,17 +16,19 @@ pub(super) struct Layout {
     pub(super) bodies: BTreeMap<u64, Vec<Part>>,
     /// How much is compressed together at most.
     pub(super) cluster: Option<ClusterSize>,
+    /// zstd frames in what is no EROFS image, in order.
+    pub(super) frames: Vec<Frame>,
     /// Bytes of whole blocks.
     pub(super) size: u64,
 }
 
 /// A part of the old image that can be read by itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// Where it begins.
+    /// The block with which it begins, in bytes.
     pub(super) position: u64,
-    /// How it is stored; its content may be at most a cluster.
-    pub(super) segment: OldSegment,
+    /// How whole blocks from there on are stored.
+    pub(super) segments: Vec<OldSegment>,
 }
 
 /// How much of what is not compressed is taken as one place.
@@ -40,6 +43,8 @@ impl Layout {
             if layout.read(&image).is_err() {
                 layout.bodies.clear();
             }
+        } else {
+            layout.frames = frames(artifact);
         }
         layout
     }
@@ -90,28 +95,58 @@ impl Layout {
         ranges
     }
 
-    /// Returns all places, in their order.
+    /// Returns all places, in their order. A frame may be taken as it is, too, for one that moved.
     pub(super) fn places(&self) -> Vec<Place> {
         let mut places = Vec::new();
         for range in self.plain() {
             push_plain(range, &mut places);
         }
         for parts in self.bodies.values() {
+            let mut blocks = 0..0;
             for part in parts {
                 let storage = part.format.and_then(Storage::of_format);
-                let size = |bytes: u64| usize::try_from(bytes).ok();
-                let segment = storage.zip(size(part.stored)).zip(size(part.length));
-                match segment {
-                    Some(((storage, stored), length)) => places.push(Place {
-                        position: part.position,
-                        segment: OldSegment { storage, stored, length },
-                    }),
-                    None => push_plain(part.position..part.position + part.stored, &mut places),
+                let segment =
+                    storage.and_then(|storage| OldSegment::new(storage, part.stored, part.length));
+                if let Some(segment) = segment {
+                    places.push(Place { position: part.position, segments: vec![segment] });
+                    continue;
                 }
+                if part.position != blocks.end {
+                    push_plain(std::mem::take(&mut blocks), &mut places);
+                    blocks.start = part.position;
+                }
+                blocks.end = part.position + part.stored;
             }
+            push_plain(blocks, &mut places);
         }
-        places.sort_unstable_by_key(|place| place.position);
-        join_plain(places)
+        places.extend(self.frames.iter().filter_map(Frame::place));
+        places.sort_by_key(|place| place.position);
+        places
+    }
+}
+
+impl Place {
+    /// Returns the bytes that it takes in the image.
+    pub(super) fn stored(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.stored as u64).sum()
+    }
+
+    /// Returns the bytes of its content.
+    pub(super) fn length(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.length as u64).sum()
+    }
+
+    /// Reads it: as it is stored, and its content.
+    pub(super) fn read(&self, image: &Artifact) -> Option<(Vec<u8>, Vec<u8>)> {
+        let end = self.position.checked_add(self.stored())?;
+        let stored = image.read_whole(self.position..end)?;
+        let (mut rest, mut content) = (stored.as_slice(), Vec::new());
+        for segment in &self.segments {
+            let (bytes, after) = rest.split_at_checked(segment.stored)?;
+            segment.unfold(bytes, &mut content)?;
+            rest = after;
+        }
+        Some((stored, content))
     }
 }
 
@@ -119,28 +154,8 @@ fn push_plain(range: Range<u64>, places: &mut Vec<Place>) {
     let mut start = range.start;
     while start < range.end {
         let length = PLAIN_BYTES.min(range.end - start);
-        let stored = usize::try_from(length).expect("at most 256 KiB");
-        let segment = OldSegment { storage: Storage::Plain, stored, length: stored };
-        places.push(Place { position: start, segment });
+        let segments = OldSegment::new(Storage::Plain, length, length).into_iter().collect();
+        places.push(Place { position: start, segments });
         start += length;
     }
-}
-
-/// Joins single blocks that follow each other.
-fn join_plain(places: Vec<Place>) -> Vec<Place> {
-    let mut joined: Vec<Place> = Vec::with_capacity(places.len());
-    for place in places {
-        if let Some(last) = joined.last_mut()
-            && last.segment.storage == Storage::Plain
-            && place.segment.storage == Storage::Plain
-            && last.position + last.segment.stored as u64 == place.position
-            && (last.segment.stored + place.segment.stored) as u64 <= PLAIN_BYTES
-        {
-            last.segment.stored += place.segment.stored;
-            last.segment.length = last.segment.stored;
-        } else {
-            joined.push(place);
-        }
-    }
-    joined
 }

@@ -23,11 +23,9 @@ pub(super) fn method_of(image: &Artifact, layout: &Layout) -> Option<Method> {
         0 => std::iter::once(Compression::Lz4)
             .chain(LZ4HC_LEVELS.map(|level| Compression::Lz4hc { level }))
             .collect(),
-        3 => USUAL
-            .into_iter()
-            .chain(ZSTD_LEVELS)
-            .map(|level| Compression::Zstd { level })
-            .collect(),
+        3 => {
+            USUAL.into_iter().chain(ZSTD_LEVELS).map(|level| Compression::Zstd { level }).collect()
+        }
         _ => return None,
     };
     let fits = |compression: &Compression| {

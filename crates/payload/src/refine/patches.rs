@@ -3,22 +3,17 @@ use std::ops::Range;
 use flagstone_artifact::Sha256Digest;
 use rayon::prelude::*;
 
-use super::groups::groups;
+use super::frames::frame_units;
+use super::groups::{Group, groups};
 use super::kin::Kin;
 use super::layout::{Layout, Place};
 use super::levels::method_of;
 use super::pieces::{pieces, read_cluster};
-use super::unit::Unit;
+use super::unit::{Unit, push_plain};
 use crate::extent::BLOCK;
-use crate::patch::{
-    Method, NEW_MAX, NewSegment, OLD_MAX, Patch, PatchLengths, SEGMENTS_MAX, compare, rebuild,
-};
+use crate::patch::{Method, OLD_MAX, Patch, PatchLengths, SEGMENTS_MAX, compare, rebuild};
 use crate::release_folder::Artifact;
-use crate::windows::block_bytes;
 use crate::{Extent, METHODS_MAX, PayloadError};
-
-/// How much of what is not compressed is made as one unit.
-const PLAIN_BYTES: u64 = 256 << 10;
 
 /// An operation that patches, and its data.
 pub(crate) struct Patched {
@@ -41,8 +36,14 @@ pub(crate) fn patches(
         return Ok(Vec::new());
     }
     let new_layout = Layout::of(new, changed.len() as u64 * BLOCK);
-    let units = units(new, &new_layout, changed, methods);
-    let places = Layout::of(old, old.size.next_multiple_of(BLOCK)).places();
+    let old_layout = Layout::of(old, old.size.next_multiple_of(BLOCK));
+    let units = if new_layout.bodies.is_empty() {
+        let mut number_of = |method| number_of(method, methods);
+        frame_units([old, new], [&old_layout, &new_layout], changed, &mut number_of)
+    } else {
+        units(new, &new_layout, changed, methods)
+    };
+    let places = old_layout.places();
     let read = |place: &Place| place.read(old).map(|(_, content)| content);
     let kin = Kin::new(&places, &read);
     let maker = Maker { old, new, places: &places, kin: &kin, methods };
@@ -66,9 +67,9 @@ fn units(
         && let Some(number) = number_of(method, methods)
     {
         let bodies: Vec<_> = layout.bodies.values().collect();
-        let found = bodies.par_iter().flat_map_iter(|parts| {
-            pieces(new, (number, &method), parts, &touched)
-        });
+        let found = bodies
+            .par_iter()
+            .flat_map_iter(|parts| pieces(new, (number, &method), parts, &touched));
         units.par_extend(found);
     }
     units.sort_unstable_by_key(|unit| unit.range.start);
@@ -95,32 +96,10 @@ fn plain_units(ranges: &[Range<u64>], changed: &[bool]) -> Vec<Unit> {
             if is_changed != Some(&true) {
                 continue;
             }
-            let start = block * BLOCK;
-            match units.last_mut() {
-                Some(unit) if unit.range.end == start && unit.stored() < PLAIN_BYTES => {
-                    unit.range.end += BLOCK;
-                    unit.segment.length += block_bytes();
-                }
-                _ => units.push(Unit {
-                    range: start..start + BLOCK,
-                    segment: NewSegment { method: None, length: block_bytes() },
-                    parts: Vec::new(),
-                }),
-            }
+            push_plain(block * BLOCK..(block + 1) * BLOCK, &mut units);
         }
     }
     units
-}
-
-impl Place {
-    /// Reads it: as it is stored, and its content.
-    fn read(&self, old: &Artifact) -> Option<(Vec<u8>, Vec<u8>)> {
-        let end = self.position.checked_add(self.segment.stored as u64)?;
-        let stored = old.read_whole(self.position..end)?;
-        let mut content = Vec::new();
-        self.segment.unfold(&stored, &mut content)?;
-        Some((stored, content))
-    }
 }
 
 struct Maker<'a> {
@@ -133,8 +112,9 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// Makes the patch of one operation; none if there is nothing to make it of.
-    fn make(&self, group: &[Unit]) -> Result<Option<Patched>, PayloadError> {
-        let Some((stored, content)) = self.read_new(group) else { return Ok(None) };
+    fn make(&self, group: &Group) -> Result<Option<Patched>, PayloadError> {
+        let Some((stored, content)) = self.read_new(&group.units) else { return Ok(None) };
+        let skip = usize::try_from(group.skip).expect("less than a block");
         let chosen = self.choose(&content);
         let Some((old_stored, old_content)) = self.read_old(&chosen) else { return Ok(None) };
         let lengths = PatchLengths::new(old_content.len() as u64, content.len() as u64);
@@ -143,22 +123,23 @@ impl Maker<'_> {
             return Ok(None);
         };
         let patch = Patch {
-            old: chosen.iter().map(|place| place.segment).collect(),
-            new: group.iter().map(|unit| unit.segment).collect(),
+            old: chosen.iter().flat_map(|place| place.segments.iter().copied()).collect(),
+            new: group.units.iter().map(|unit| unit.segment).collect(),
+            skip,
             steps,
             differences,
             fresh,
         };
         let data = patch.encode().map_err(|source| PayloadError::Compress { source })?;
         // It is taken only if it gives what it should, and so is bounded as it should be.
+        let stored = &stored[skip..];
         let made = rebuild(&data, &old_stored, lengths, self.methods, stored.len());
         let is_right = made.is_ok_and(|made| made == stored);
+        let source = chosen.iter().map(|place| place.position..place.position + place.stored());
         Ok((is_right && data.len() < stored.len()).then(|| Patched {
-            source: extents(chosen.iter().map(|place| {
-                place.position..place.position + place.segment.stored as u64
-            })),
+            source: extents(source),
             source_digest: Sha256Digest::of(&old_stored),
-            target: extents(group.iter().map(|unit| unit.range.clone())),
+            target: extents(group.target().into_iter()),
             lengths,
             data,
         }))
@@ -169,36 +150,38 @@ impl Maker<'_> {
         let (mut stored, mut content) = (Vec::new(), Vec::new());
         for unit in group {
             let bytes = self.new.read_whole(unit.range.clone())?;
-            if unit.parts.is_empty() {
-                content.extend_from_slice(&bytes);
+            match unit.segment.method {
+                None => content.extend_from_slice(&bytes),
+                Some(_) if unit.parts.is_empty() => {
+                    content.extend(zstd::bulk::decompress(&bytes, unit.segment.length).ok()?);
+                }
+                Some(_) => {}
             }
             for part in &unit.parts {
                 content.extend(read_cluster(self.new, &[*part])?.1);
             }
             stored.extend(bytes);
         }
-        debug_assert!(content.len() as u64 <= NEW_MAX);
         Some((stored, content))
     }
 
     /// Chooses old places for a content, as much as a patch may read.
-    fn choose(&self, content: &[u8]) -> Vec<Place> {
+    fn choose(&self, content: &[u8]) -> Vec<&Place> {
         let (mut stored, mut length) = (0, 0);
         let mut chosen = Vec::new();
         for index in self.kin.of(content).into_iter().take(SEGMENTS_MAX / 2) {
             let Some(place) = self.places.get(index) else { continue };
-            let segment = place.segment;
-            let more = (stored + segment.stored as u64, length + segment.length as u64);
+            let more = (stored + place.stored(), length + place.length());
             if more.0 <= OLD_MAX && more.1 <= OLD_MAX {
                 (stored, length) = more;
-                chosen.push(*place);
+                chosen.push(place);
             }
         }
-        chosen.sort_unstable_by_key(|place| place.position);
+        chosen.sort_by_key(|place| place.position);
         chosen
     }
 
-    fn read_old(&self, chosen: &[Place]) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn read_old(&self, chosen: &[&Place]) -> Option<(Vec<u8>, Vec<u8>)> {
         let (mut stored, mut content) = (Vec::new(), Vec::new());
         for place in chosen {
             let (bytes, unfolded) = place.read(self.old)?;
