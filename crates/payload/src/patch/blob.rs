@@ -193,13 +193,13 @@ fn unpack_part(stored: &[u8], length: usize) -> Option<Vec<u8>> {
 const WORTH: usize = 64;
 
 /// Packs a part, if that makes it shorter, with the settings that make it shortest: differences of
-/// machine code have a period of four bytes or none.
+/// machine code have less of a context than new bytes.
 fn pack_part(part: &[u8]) -> io::Result<Vec<u8>> {
     let mut best = part.to_vec();
     if zstd::bulk::compress(part, 1)?.len() + part.len() / WORTH >= part.len() {
         return Ok(best);
     }
-    for (literal, position) in [(3, 0), (0, 0), (3, 2), (0, 2)] {
+    for (literal, position) in [(3, 0), (0, 0)] {
         let packed = xz(part, literal, position)?;
         if packed.len() < best.len() {
             best = packed;
@@ -211,7 +211,7 @@ fn pack_part(part: &[u8]) -> io::Result<Vec<u8>> {
 fn xz(part: &[u8], literal_bits: u32, position_bits: u32) -> io::Result<Vec<u8>> {
     let mut options = LzmaOptions::new_preset(XZ_LEVEL)?;
     options.dict_size(DICTIONARY).literal_context_bits(literal_bits);
-    options.position_bits(position_bits).nice_len(273).literal_position_bits(0);
+    options.position_bits(position_bits).literal_position_bits(0).nice_len(273);
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let mut stream = Stream::new_stream_encoder(&filters, Check::None)?;

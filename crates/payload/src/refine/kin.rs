@@ -41,7 +41,9 @@ impl Kin {
             let found = self.marks[first..].iter().take_while(|(other, _)| other == mark);
             let found: Vec<u32> = found.take(PLACES_MAX + 1).map(|&(_, place)| place).collect();
             if found.len() <= PLACES_MAX {
-                found.iter().for_each(|&place| by_place.entry(place).or_default().push(number));
+                for place in found {
+                    by_place.entry(place).or_default().push(number);
+                }
             }
         }
         let mut covered = vec![false; marks.len()];

@@ -19,7 +19,11 @@ fn code(seed: u64, words: usize, shift: u32) -> Vec<u8> {
     let word = |(n, pair): (usize, &[u8])| {
         let opcode = u32::from(pair[0] & 0x3f) << 16 | u32::from(pair[1] & 3);
         let address = u32::try_from(n).unwrap().wrapping_mul(0x9e37) % 0xfff0 + shift;
-        if pair[0] & 7 == 0 { (opcode | address).to_le_bytes() } else { opcode.to_le_bytes() }
+        if pair[0].is_multiple_of(8) {
+            (opcode | address).to_le_bytes()
+        } else {
+            opcode.to_le_bytes()
+        }
     };
     random.chunks(2).enumerate().flat_map(word).collect()
 }
