@@ -17,9 +17,6 @@ use crate::{BuildError, Sort, WorkCache};
 /// every boot, which favours a fast build over the last percent.
 const INITRD_ZSTD_LEVEL: i32 = 6;
 
-/// [`INITRD_ALIGNMENT`] for lengths in memory.
-const ALIGNMENT: usize = INITRD_ALIGNMENT as usize;
-
 /// Where systemd's loader and stub lie in the tree.
 const EFI_DIR: &str = "usr/lib/systemd/boot/efi";
 
@@ -121,7 +118,9 @@ fn compress(tree: &Tree, date: Mtime) -> Result<Bytes, BuildError> {
     let mut compressed = Vec::new();
     for frame in frames.map_err(BuildError::Compress)? {
         // The kernel looks for an archive at such positions only.
-        compressed.resize(compressed.len().next_multiple_of(ALIGNMENT), 0);
+        while !(compressed.len() as u64).is_multiple_of(INITRD_ALIGNMENT) {
+            compressed.push(0);
+        }
         compressed.extend(frame);
     }
     Ok(compressed.into())
