@@ -22,22 +22,27 @@ fn build(home: &Path) -> (Vec<u8>, Vec<u8>, HashTree) {
 }
 
 fn build_from(out: &Path, usr: Vec<u8>) -> (Vec<u8>, Vec<u8>, HashTree) {
+    build_version(out, "1", usr)
+}
+
+fn build_version(out: &Path, version: &str, usr: Vec<u8>) -> (Vec<u8>, Vec<u8>, HashTree) {
     fs::create_dir(out).unwrap();
     let uki = b"kernel ".repeat(1000);
     let tree = HashTree::of(&usr, Parameters::new([1; 32], [2; 16]).unwrap()).unwrap();
     let manifest = format!(
-        r#"{{"manifest_version":1,"flagstone_version":"0","id":"a","version":"1","architecture":"arm64",
+        r#"{{"manifest_version":1,"flagstone_version":"0","id":"a","version":"{version}","architecture":"arm64",
         "source_date":1,"root_hash":"{}","hermetic":true,"artifacts":{{}},"packages":{{}}}}"#,
         tree.root_hash
     );
     let mut sums = String::new();
-    for (name, data) in [
-        ("a_1_arm64.efi", uki.as_slice()),
-        ("a_1_arm64.manifest.json", manifest.as_bytes()),
-        ("a_1_arm64.usr.erofs", &usr),
-        ("a_1_arm64.usr.verity", &tree.bytes),
+    for (suffix, data) in [
+        ("efi", uki.as_slice()),
+        ("manifest.json", manifest.as_bytes()),
+        ("usr.erofs", &usr),
+        ("usr.verity", &tree.bytes),
     ] {
-        fs::write(out.join(name), data).unwrap();
+        let name = format!("a_{version}_arm64.{suffix}");
+        fs::write(out.join(&name), data).unwrap();
         let _ = writeln!(sums, "{}  {name}", Sha256Digest::of(data));
     }
     fs::write(out.join("SHA256SUMS"), sums).unwrap();
@@ -108,6 +113,35 @@ fn a_delta_needs_the_old_images() {
     let old = ["--old-usr", "out/a_1_arm64.usr.erofs", "--old-uki", "out/a_1_arm64.efi"];
     good(home, &[&apply[..], &old].concat());
     assert!(fs::read(home.join("u")).unwrap() == usr);
+}
+
+#[test]
+fn one_call_writes_a_delta_from_each_old_release() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let (mut usr, ..) = build(home);
+    keys(home, "1\n");
+    build_version(&home.join("two"), "2", [&usr[..], &[2; 4096]].concat());
+    usr.extend([7; 4096]);
+    build_version(&home.join("new"), "3", usr.clone());
+    let create =
+        ["payload", "create", "new", "--key", "k/one.key", "--from", "out", "--from", "two"];
+    let shown = good(home, &[&create[..], &["--json"]].concat());
+    let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+    let files = ["new/a_3_arm64.from_1.payload", "new/a_3_arm64.from_2.payload"];
+    assert_eq!([0, 1].map(|index| shown[index]["file"].as_str().unwrap()), files);
+    for (file, old) in files.into_iter().zip(["out/a_1_arm64", "two/a_2_arm64"]) {
+        let (old_usr, old_uki) = (format!("{old}.usr.erofs"), format!("{old}.efi"));
+        let apply = ["payload", "apply", file, "--keys", "k", "--usr", "u", "--uki", "b.efi"];
+        let old = ["--force", "--old-usr", &old_usr, "--old-uki", &old_uki];
+        good(home, &[&apply[..], &old].concat());
+        assert!(fs::read(home.join("u")).unwrap() == usr);
+    }
+    // A name for one file is none for two, and a version has one delta.
+    assert!(bad(home, 1, &create).contains("--force"));
+    assert!(bad(home, 1, &[&create[..], &["--output", "x"]].concat()).contains("--from once"));
+    let twice = [&create[..], &["--from", "two", "--force"]].concat();
+    assert!(bad(home, 1, &twice).contains("twice"));
 }
 
 #[test]

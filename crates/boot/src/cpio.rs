@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use flagstone_artifact::Sha256Digest;
 use flagstone_tree::{Content, Entry, InodeId, Kind, Tree, TreePath};
 
 use crate::CpioError;
@@ -40,6 +41,55 @@ pub fn write_cpio(tree: &Tree, latest_mtime: i64, out: &mut impl Write) -> Resul
     archive.finish().map_err(CpioError::WriteEnd)
 }
 
+/// Archives are ended from this length on, after a path whose digest says so.
+const PART_MIN: u64 = 2 << 20;
+/// And from this length on after any path.
+const PART_MAX: u64 = 4 << 20;
+/// One digest of a path in so many ends an archive.
+const PART_PATHS: u8 = 8;
+
+/// Writes the same tree as several archives, which the kernel unpacks one after the other: so each can be
+/// compressed by itself, and a file that changes does not change what is far from it.
+///
+/// Where an archive ends depends on paths and, roughly, on lengths before it. Inodes are numbered anew in
+/// each; all names of a file are in one.
+///
+/// # Errors
+/// As [`write_cpio`].
+pub fn cpio_parts(tree: &Tree, latest_mtime: i64) -> Result<Vec<Vec<u8>>, CpioError> {
+    let mut inodes = Inodes::count(tree)?;
+    let (mut parts, mut out) = (Vec::new(), Vec::new());
+    let mut entries = tree.walk().peekable();
+    while entries.peek().is_some() {
+        let mut archive = Archive { out: &mut out, written: 0, latest_mtime, head: Vec::new() };
+        inodes.renumber();
+        let mut open = 0_u32;
+        for entry in entries.by_ref() {
+            let link = inodes.meet(&entry);
+            archive.entry(&entry, link)?;
+            // The last name of a file takes the others with it.
+            let is_shared = matches!(entry.inode.kind, Kind::File(_)) && link.links > 1;
+            open = match (is_shared, link.last) {
+                (true, true) => open - (link.links - 1),
+                (_, false) => open + 1,
+                (false, true) => open,
+            };
+            if open == 0 && ends_after(&entry.path, archive.written) {
+                break;
+            }
+        }
+        archive.finish().map_err(CpioError::WriteEnd)?;
+        parts.push(std::mem::take(&mut out));
+    }
+    Ok(parts)
+}
+
+fn ends_after(path: &TreePath, written: u64) -> bool {
+    let digest = Sha256Digest::of(path.as_bytes());
+    let [first, ..] = digest.as_bytes();
+    written >= PART_MAX || written >= PART_MIN && first.is_multiple_of(PART_PATHS)
+}
+
 /// What an entry says of its inode, and whether the content goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Link {
@@ -66,6 +116,12 @@ impl Inodes {
             *left += 1;
         }
         Ok(Self { names, numbers: BTreeMap::new(), next: 1 })
+    }
+
+    /// Begins an archive.
+    fn renumber(&mut self) {
+        self.numbers.clear();
+        self.next = 1;
     }
 
     fn meet(&mut self, entry: &Entry<'_>) -> Link {

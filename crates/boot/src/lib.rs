@@ -15,7 +15,7 @@ mod pe;
 mod uki;
 
 pub use cmdline::{KernelArgument, KernelCommandLine};
-pub use cpio::write_cpio;
+pub use cpio::{cpio_parts, write_cpio};
 pub use error::{CmdlineError, CpioError, OsReleaseError, PeError, UkiError};
 pub use initrd::{
     ContentItem, ContentKind, ContentList, Initrd, InitrdError, InitrdRequest, build_initrd,

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
-use flagstone_boot::write_cpio;
+use flagstone_boot::{cpio_parts, write_cpio};
 use flagstone_tree::{Content, Inode, Kind, Metadata, Mtime, Tree};
 use tempfile::TempDir;
 
@@ -158,4 +158,43 @@ fn the_archive_depends_on_the_tree_alone_and_streams() {
     let len = write_cpio(&tree, LATEST, &mut slow).unwrap();
     assert!(slow.0 == first);
     assert_eq!(len % 512, 0);
+}
+
+/// Several archives unpack over each other to what one of them does.
+#[test]
+fn parts_unpack_to_the_same_tree() {
+    let mut tree = Tree::new(META);
+    for n in 0..60_u32 {
+        let content: Vec<u8> = (0..50_000).flat_map(|m| (m ^ n).to_le_bytes()).collect();
+        let id = tree.insert(format!("file{n:02}"), Inode::file(META, content)).unwrap();
+        if n % 10 == 5 {
+            tree.hard_link(format!("file{n:02}-again"), id).unwrap();
+        }
+    }
+    let first = tree.insert("a-name", Inode::file(META, vec![7; 6 << 20])).unwrap();
+    tree.hard_link("file30-other", first).unwrap();
+    let parts = cpio_parts(&tree, LATEST).unwrap();
+    assert!(parts.len() > 2 && parts.iter().all(|part| part.len() < 16 << 20), "{}", parts.len());
+    assert!(parts.iter().all(|part| part.len() % 512 == 0));
+    let [one, several] = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let arguments = ["--extract", "--quiet", "--make-directories"];
+    if cpio(&arguments, &one, &archive(&tree)).is_none() {
+        return;
+    }
+    for part in &parts {
+        cpio(&arguments, &several, part).unwrap();
+    }
+    let list = |dir: &TempDir| {
+        let entries = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+        let mut list: Vec<_> = entries
+            .map(|entry| {
+                let links = entry.metadata().unwrap().nlink();
+                (entry.file_name(), links, fs::read(entry.path()).unwrap())
+            })
+            .collect();
+        list.sort();
+        list
+    };
+    assert_eq!(list(&one).len(), 68);
+    assert!(list(&one) == list(&several));
 }

@@ -1,15 +1,14 @@
-use std::io::Write;
-
 use bytes::Bytes;
 use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_boot::{
-    ContentList, InitrdRequest, KernelArgument, KernelCommandLine, OsRelease, UkiParts,
-    build_initrd, build_uki, release_part, write_cpio,
+    ContentList, INITRD_ALIGNMENT, InitrdRequest, KernelArgument, KernelCommandLine, OsRelease,
+    UkiParts, build_initrd, build_uki, cpio_parts, release_part, write_cpio,
 };
 use flagstone_index::KernelModules;
 use flagstone_recipe::Recipe;
 use flagstone_rootfs::Kernel;
 use flagstone_tree::{Mtime, Tree};
+use rayon::prelude::*;
 
 use crate::work_cache::key;
 use crate::{BuildError, Sort, WorkCache};
@@ -17,10 +16,6 @@ use crate::{BuildError, Sort, WorkCache};
 /// How hard the initrd is compressed: above this level it shrinks little, and all of it is read on
 /// every boot, which favours a fast build over the last percent.
 const INITRD_ZSTD_LEVEL: i32 = 6;
-
-/// How many threads compress the initrd. The output depends on whether there are any, but not on
-/// their number, which is fixed all the same.
-const INITRD_ZSTD_THREADS: u32 = 2;
 
 /// Where systemd's loader and stub lie in the tree.
 const EFI_DIR: &str = "usr/lib/systemd/boot/efi";
@@ -47,7 +42,7 @@ pub(crate) fn loader(tree: &Tree, architecture: Architecture) -> Result<Loader, 
 }
 
 /// The version of how an initrd becomes an archive; whoever changes that changes the number.
-const INITRD: &str = "initrd 2";
+const INITRD: &str = "initrd 3";
 
 /// The archives of an initrd, which the kernel unpacks over each other.
 #[derive(Debug)]
@@ -114,13 +109,21 @@ fn common_initrd(
     Ok(compressed)
 }
 
+/// Compresses an initrd as several archives, each to a zstd frame of its own: an update changes few of
+/// them, and a delta can compress one again without holding the others.
 fn compress(tree: &Tree, date: Mtime) -> Result<Bytes, BuildError> {
-    let mut encoder =
-        zstd::Encoder::new(Vec::new(), INITRD_ZSTD_LEVEL).map_err(BuildError::Compress)?;
-    encoder.multithread(INITRD_ZSTD_THREADS).map_err(BuildError::Compress)?;
-    write_cpio(tree, date.seconds, &mut encoder).map_err(BuildError::Cpio)?;
-    encoder.flush().map_err(BuildError::Compress)?;
-    Ok(encoder.finish().map_err(BuildError::Compress)?.into())
+    let parts = cpio_parts(tree, date.seconds).map_err(BuildError::Cpio)?;
+    let frame = |part: Vec<u8>| zstd::bulk::compress(&part, INITRD_ZSTD_LEVEL);
+    let frames = parts.into_par_iter().with_max_len(1).map(frame).collect::<Result<Vec<_>, _>>();
+    let mut compressed = Vec::new();
+    for frame in frames.map_err(BuildError::Compress)? {
+        // The kernel looks for an archive at such positions only.
+        while !(compressed.len() as u64).is_multiple_of(INITRD_ALIGNMENT) {
+            compressed.push(0);
+        }
+        compressed.extend(frame);
+    }
+    Ok(compressed.into())
 }
 
 /// Puts kernel, initrd and command line into one image that names the usr image it belongs to.

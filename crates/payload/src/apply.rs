@@ -4,12 +4,13 @@ use flagstone_image::verity::HashTree;
 use flagstone_signature::{PublicKey, Purpose};
 
 use crate::blobs::Blobs;
+use crate::patch::rebuild;
 use crate::read_back::{read_back, read_back_tree};
 use crate::source::read_extents;
 use crate::unpack::unpack;
 use crate::{
-    Operation, OperationKind, Partition, PartitionName, PayloadError, Source, Sources, Target,
-    VerifiedMetadata,
+    Method, Operation, OperationKind, Partition, PartitionName, PayloadError, Source, Sources,
+    Target, VerifiedMetadata,
 };
 
 /// How many bytes are written before they have to be durable.
@@ -59,11 +60,13 @@ pub fn apply(
 ) -> Result<Applied, PayloadError> {
     let manifest = metadata.manifest();
     let [usr, uki] = &manifest.partitions;
+    manifest.methods.iter().try_for_each(Method::check)?;
     check_room(usr, targets.usr.capacity_bytes())?;
     check_room(uki, targets.uki.capacity_bytes())?;
     let mut blobs = Blobs::new(source, metadata.hasher.clone(), metadata.blobs_at);
-    write_partition(usr, old.map(|old| old.usr), &mut blobs, targets.usr, progress)?;
-    write_partition(uki, old.map(|old| old.uki), &mut blobs, targets.uki, progress)?;
+    let methods = manifest.methods.as_slice();
+    write_partition(usr, methods, old.map(|old| old.usr), &mut blobs, targets.usr, progress)?;
+    write_partition(uki, methods, old.map(|old| old.uki), &mut blobs, targets.uki, progress)?;
     let signers = metadata.check_end(blobs)?;
     let tree = read_back_usr(metadata, usr, targets.usr)?;
     read_back(uki, targets.uki)?;
@@ -119,6 +122,7 @@ fn check_room(partition: &Partition, actual: u64) -> Result<(), PayloadError> {
 
 fn write_partition<R: Read>(
     partition: &Partition,
+    methods: &[Method],
     old: Option<&dyn Source>,
     blobs: &mut Blobs<R>,
     target: &mut dyn Target,
@@ -128,7 +132,7 @@ fn write_partition<R: Read>(
     let mut since_sync = 0;
     for (operation, number) in partition.operations.iter().zip(1..) {
         let data = blobs.next(partition.name, number, operation)?;
-        let step = Step { partition, operation, number };
+        let step = Step { partition, methods, operation, number };
         match operation.kind {
             OperationKind::Replace => step.write(data, target)?,
             OperationKind::Zero => step.write_zeros(target)?,
@@ -151,6 +155,7 @@ fn write_partition<R: Read>(
 /// An operation and what it is one of.
 struct Step<'a> {
     partition: &'a Partition,
+    methods: &'a [Method],
     operation: &'a Operation,
     number: usize,
 }
@@ -163,13 +168,22 @@ impl Step<'_> {
         old: Option<&dyn Source>,
         out: &mut Vec<u8>,
     ) -> Result<(), PayloadError> {
-        let Self { partition, operation, number } = *self;
+        let Self { partition, methods, operation, number } = *self;
         let expected = operation.target_bytes();
         let unpacked =
             || PayloadError::Unpack { partition: partition.name, operation: number, expected };
         if operation.kind.has_source() {
             let old = old.ok_or(PayloadError::NoSource)?;
-            return read_extents(partition, number, operation, old, out);
+            read_extents(partition, number, operation, old, out)?;
+            let Some(lengths) = operation.lengths else { return Ok(()) };
+            let room = usize::try_from(expected).map_err(|_| unpacked())?;
+            let patched = rebuild(data, out, lengths, methods, room);
+            *out = patched.map_err(|rule| PayloadError::Patch {
+                partition: partition.name,
+                operation: number,
+                rule,
+            })?;
+            return Ok(());
         }
         out.resize(usize::try_from(expected).map_err(|_| unpacked())?, 0);
         unpack(operation.kind, data, out).ok_or_else(unpacked)

@@ -43,11 +43,15 @@ pub fn create(
     let mut release = folder.release.clone();
     release.old_root_hash = old.map(|old| old.release.root_hash);
     let mut blobs = Spool { file: BufWriter::with_capacity(1 << 20, spool), size: 0 };
+    let mut methods = Vec::new();
     let mut write = |name, also: &mut (dyn FnMut(&[u8]) + Send)| {
         let new = folder.artifact(name);
         match old.map(|old| old.artifact(name)) {
             None => write_full(name, new, options.compression, &mut blobs, also),
-            Some(old) => write_delta(name, [old, new], options.compression, &mut blobs, also),
+            Some(old) => {
+                let how = (options.compression, &mut methods);
+                write_delta(name, [old, new], how, &mut blobs, also)
+            }
         }
     };
     let mut tree = VerityWriter::new(io::sink(), release.verity.clone());
@@ -61,8 +65,8 @@ pub fn create(
     }
     let uki = write(PartitionName::Uki, &mut |_| {})?;
     blobs.file.flush().map_err(failed)?;
-    let manifest =
-        Manifest { release, partitions: [usr, uki], blobs_size: blobs.size, slots: options.slots };
+    let (blobs_size, slots) = (blobs.size, options.slots);
+    let manifest = Manifest { release, partitions: [usr, uki], methods, blobs_size, slots };
     write_payload(&manifest, spool, out).map_err(failed)?;
     Ok(manifest)
 }
@@ -135,7 +139,10 @@ pub(crate) fn add_chunks(
 }
 
 /// Reads parts of a file, with zeros after its end.
-fn read_extents(artifact: &Artifact, extents: &[Extent]) -> Result<Vec<u8>, PayloadError> {
+pub(crate) fn read_extents(
+    artifact: &Artifact,
+    extents: &[Extent],
+) -> Result<Vec<u8>, PayloadError> {
     let read = |source| PayloadError::File { path: artifact.path.clone(), source };
     let mut data = Vec::with_capacity(CHUNK_BYTES);
     for extent in extents {
@@ -150,7 +157,11 @@ fn read_extents(artifact: &Artifact, extents: &[Extent]) -> Result<Vec<u8>, Payl
 }
 
 impl Spool<'_> {
-    fn add(&mut self, packed: Packed, target: Vec<Extent>) -> Result<Operation, PayloadError> {
+    pub(crate) fn add(
+        &mut self,
+        packed: Packed,
+        target: Vec<Extent>,
+    ) -> Result<Operation, PayloadError> {
         let Packed { kind, data, digest } = packed;
         self.file.write_all(&data).map_err(|source| PayloadError::Write { source })?;
         let operation = Operation {
@@ -160,6 +171,7 @@ impl Spool<'_> {
             data_digest: digest,
             source: Vec::new(),
             source_digest: None,
+            lengths: None,
             target,
         };
         self.size += data.len() as u64;

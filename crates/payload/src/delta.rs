@@ -1,15 +1,16 @@
 use std::collections::HashMap;
 
-use flagstone_artifact::{Sha256Digest, Sha256Hasher};
+use flagstone_artifact::Sha256Digest;
 use rayon::prelude::*;
 
-use crate::create::{Spool, add_chunks};
-use crate::extent::{BLOCK, total_bytes};
-use crate::pack::CHUNK_BYTES;
+use crate::create::{Spool, add_chunks, read_extents};
+use crate::extent::total_bytes;
+use crate::pack::{CHUNK_BYTES, Packed};
+use crate::refine::{Patched, patches};
 use crate::release_folder::Artifact;
 use crate::windows::{block_bytes, read_windows};
 use crate::{
-    Compression, Extent, OldPartition, Operation, OperationKind, Partition, PartitionName,
+    Compression, Extent, Method, OldPartition, Operation, OperationKind, Partition, PartitionName,
     PayloadError,
 };
 
@@ -17,20 +18,48 @@ use crate::{
 const COPY_BLOCKS: usize = 1024;
 
 /// Packs a file into the operations that make it from an old one: blocks that are anywhere in the old
-/// file are copied, all others are data. Blocks of one kind are gathered from wherever they lie, so
-/// that a changed block among others costs an extent, not an operation.
+/// file are copied, content that changed is patched, all else is data. Blocks of one kind are gathered
+/// from wherever they lie, so that a changed block among others costs an extent, not an operation.
+///
+/// A copied block may be patched, too: what is compressed together is made together.
 pub(crate) fn write_delta(
     name: PartitionName,
     [old, new]: [&Artifact; 2],
-    compression: Compression,
+    (compression, methods): (Compression, &mut Vec<Method>),
     spool: &mut Spool<'_>,
     also: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<Partition, PayloadError> {
-    let (old, old_digests) = read_old(old)?;
+    let (old_info, old_digests) = read_digests(old, &mut |_| {})?;
+    let (info, digests) = read_digests(new, also)?;
     let mut delta = Delta::new(&old_digests);
-    let info = read_blocks(new, &mut |block, data, digest| delta.block(block, data, digest), also)?;
-    let operations = delta.finish(new, compression, spool)?;
-    Ok(Partition { name, old: Some(old), new: info.whole, content: info.content, operations })
+    let changed: Vec<bool> = digests.iter().map(|digest| !delta.has(digest)).collect();
+    let patched = patches([old, new], &changed, methods)?;
+    let mut is_patched = vec![false; digests.len()];
+    for extent in patched.iter().flat_map(|patched| &patched.target) {
+        for block in extent.start..extent.end() {
+            is_patched[usize::try_from(block).expect("it is one of the file's")] = true;
+        }
+    }
+    for ((digest, block), _) in digests.iter().zip(0..).zip(is_patched).filter(|(_, is)| !is) {
+        delta.block(block, digest);
+    }
+    let mut operations = delta.copies(new)?;
+    for patched in patched {
+        operations.push(add_patch(patched, spool)?);
+    }
+    add_chunks(new, delta.chunks, compression, spool, &mut operations)?;
+    Ok(Partition { name, old: Some(old_info), new: info.whole, content: info.content, operations })
+}
+
+fn add_patch(patched: Patched, spool: &mut Spool<'_>) -> Result<Operation, PayloadError> {
+    let digest = Some(Sha256Digest::of(&patched.data));
+    let packed = Packed { kind: OperationKind::Patch, data: patched.data, digest };
+    Ok(Operation {
+        source: patched.source,
+        source_digest: Some(patched.source_digest),
+        lengths: Some(patched.lengths),
+        ..spool.add(packed, patched.target)?
+    })
 }
 
 /// Blocks of a new file, sorted into those that are copied and those that are data.
@@ -51,7 +80,6 @@ struct Copied {
     source: Vec<Extent>,
     target: Vec<Extent>,
     blocks: usize,
-    hasher: Sha256Hasher,
 }
 
 impl<'a> Delta<'a> {
@@ -63,7 +91,12 @@ impl<'a> Delta<'a> {
         Self { places, old, last: None, copies: Vec::new(), chunks: Vec::new() }
     }
 
-    fn block(&mut self, block: u64, data: &[u8], digest: &Sha256Digest) {
+    /// Tells whether the old file has a block.
+    fn has(&self, digest: &Sha256Digest) -> bool {
+        self.places.contains_key(digest)
+    }
+
+    fn block(&mut self, block: u64, digest: &Sha256Digest) {
         if let Some(found) = self.find(block, digest) {
             self.last = Some((found, block));
             if self.copies.last().is_none_or(|copied| copied.blocks == COPY_BLOCKS) {
@@ -73,7 +106,6 @@ impl<'a> Delta<'a> {
             push(&mut copied.source, found);
             push(&mut copied.target, block);
             copied.blocks += 1;
-            copied.hasher.update(data);
         } else {
             if self.chunks.last().is_none_or(|chunk| total_bytes(chunk) == CHUNK_BYTES as u64) {
                 self.chunks.push(Vec::new());
@@ -91,28 +123,26 @@ impl<'a> Delta<'a> {
         next.filter(follows).or_else(|| self.places.get(digest).copied())
     }
 
-    fn finish(
-        self,
-        new: &Artifact,
-        compression: Compression,
-        spool: &mut Spool<'_>,
-    ) -> Result<Vec<Operation>, PayloadError> {
-        let mut operations: Vec<Operation> =
-            self.copies.into_iter().map(Copied::into_operation).collect();
-        add_chunks(new, self.chunks, compression, spool, &mut operations)?;
-        Ok(operations)
+    /// Returns the operations that copy. What is copied is the same in the new file.
+    fn copies(&mut self, new: &Artifact) -> Result<Vec<Operation>, PayloadError> {
+        let operation = |copied: Copied| {
+            let digest = Sha256Digest::of(&read_extents(new, &copied.target)?);
+            Ok(copied.into_operation(digest))
+        };
+        std::mem::take(&mut self.copies).into_par_iter().map(operation).collect()
     }
 }
 
 impl Copied {
-    fn into_operation(self) -> Operation {
+    fn into_operation(self, digest: Sha256Digest) -> Operation {
         Operation {
             kind: OperationKind::SourceCopy,
             data_offset: 0,
             data_length: 0,
             data_digest: None,
             source: self.source,
-            source_digest: Some(self.hasher.finish()),
+            source_digest: Some(digest),
+            lengths: None,
             target: self.target,
         }
     }
@@ -126,29 +156,18 @@ fn push(extents: &mut Vec<Extent>, block: u64) {
     }
 }
 
-/// Reads an old file, and returns the digests of its blocks.
-fn read_old(artifact: &Artifact) -> Result<(OldPartition, Vec<Sha256Digest>), PayloadError> {
-    let mut digests = Vec::new();
-    let info = read_blocks(artifact, &mut |_, _, digest| digests.push(*digest), &mut |_| {})?;
-    Ok((info, digests))
-}
-
-/// Reads a file block by block, the last one filled with zeros.
-fn read_blocks(
+/// Reads a file, and returns the digests of its blocks, the last one filled with zeros.
+fn read_digests(
     artifact: &Artifact,
-    take: &mut (dyn FnMut(u64, &[u8], &Sha256Digest) + Send),
     also: &mut (dyn FnMut(&[u8]) + Send),
-) -> Result<OldPartition, PayloadError> {
-    let work = |offset, window: &[u8]| {
-        let digests: Vec<_> = window.par_chunks(block_bytes()).map(Sha256Digest::of).collect();
-        for ((data, digest), block) in
-            window.chunks(block_bytes()).zip(&digests).zip(offset / BLOCK..)
-        {
-            take(block, data, digest);
-        }
+) -> Result<(OldPartition, Vec<Sha256Digest>), PayloadError> {
+    let mut digests = Vec::new();
+    let work = |_, window: &[u8]| {
+        digests.par_extend(window.par_chunks(block_bytes()).map(Sha256Digest::of));
         Ok(())
     };
-    read_windows(artifact, work, also)
+    let info = read_windows(artifact, work, also)?;
+    Ok((info, digests))
 }
 
 #[cfg(test)]
@@ -163,8 +182,8 @@ mod tests {
     fn blocks_are_gathered_by_where_they_come_from() {
         let (old, new) = (digests(b"aabcd"), b"xabcyaad");
         let mut delta = Delta::new(&old);
-        for ((byte, digest), block) in new.iter().zip(digests(new)).zip(0..) {
-            delta.block(block, &[*byte; 4096], &digest);
+        for (digest, block) in digests(new).into_iter().zip(0..) {
+            delta.block(block, &digest);
         }
         let extent = |start, blocks| Extent { start, blocks };
         let [copied] = delta.copies.as_slice() else { panic!("one copy") };

@@ -103,6 +103,30 @@ pub enum PayloadError {
         /// How many bytes it should give.
         expected: u64,
     },
+    /// The data of an operation is no patch, or none for the old content.
+    #[error("operation {operation} of {partition} does not patch: {rule}")]
+    Patch {
+        /// The partition.
+        partition: PartitionName,
+        /// Which operation, from 1.
+        operation: usize,
+        /// The rule that is broken.
+        rule: &'static str,
+    },
+    /// A delta has to be compressed by a library that this program does not have.
+    #[error(
+        "the delta is for another compressor: expected library version {expected} and format {expected_format}, got {actual} and {actual_format}"
+    )]
+    Library {
+        /// The library's version that made it.
+        expected: u32,
+        /// The version of how images were written.
+        expected_format: u32,
+        /// The library's version here.
+        actual: u32,
+        /// The version of how images are written.
+        actual_format: u32,
+    },
     /// A target has too little room.
     #[error("the target of {partition} is too small: it has {actual} bytes, {expected} are needed")]
     TooSmall {
@@ -284,6 +308,7 @@ impl PayloadError {
             Self::Header { .. } => "name a file that `flagstone payload create` wrote",
             Self::NoSlot { .. } => "create it with --slots and the number of all keys that sign",
             Self::TooSmall { .. } | Self::TreeTooLarge { .. } => "use a larger partition",
+            Self::Library { .. } | Self::Patch { .. } => "use the full payload of the release",
             Self::NoSource | Self::OldData { .. } => {
                 "name the images of the old release, or use a full payload"
             }

@@ -30,7 +30,9 @@ mod metadata;
 mod operation;
 mod pack;
 mod partition;
+mod patch;
 mod read_back;
+mod refine;
 mod release_folder;
 mod schema;
 mod signing;
@@ -50,6 +52,10 @@ pub use metadata::{Metadata, VerifiedMetadata};
 pub use operation::{OPERATION_MAX, Operation, OperationKind};
 pub use pack::Compression;
 pub use partition::{OldPartition, PARTITION_MAX, Partition, PartitionInfo, PartitionName};
+pub use patch::{
+    Compressor, DIRECTIONS_MAX, METHODS_MAX, Method, NEW_MAX, NewSegment, OLD_MAX, OldSegment,
+    Patch, PatchLengths, SEGMENTS_MAX, SKIP_MAX, Step, Storage, rebuild,
+};
 pub use release_folder::ReleaseFolder;
 pub use signing::Signable;
 pub use slots::{SLOT_BYTES, SLOTS_MAX};

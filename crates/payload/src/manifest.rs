@@ -4,7 +4,7 @@ use prost::Message;
 
 use crate::extent::BLOCK;
 use crate::header::{MANIFEST_MAX, slots_in};
-use crate::{Partition, PartitionName, PayloadError, SLOT_BYTES, schema};
+use crate::{METHODS_MAX, Method, Partition, PartitionName, PayloadError, SLOT_BYTES, schema};
 
 /// The format of the own fields.
 const FORMAT: u32 = 1;
@@ -42,6 +42,8 @@ pub struct Manifest {
     pub release: Release,
     /// The partitions, in the order of [`PartitionName::ALL`].
     pub partitions: [Partition; 2],
+    /// What compresses the contents that a delta changes.
+    pub methods: Vec<Method>,
     /// Bytes of all blobs, after which the payload's signatures come.
     pub blobs_size: u64,
     /// How many signatures there is room for.
@@ -85,7 +87,8 @@ impl Manifest {
         }
         let slots = message.signatures_size.and_then(slots_in);
         let slots = slots.ok_or(wrong("there are 1 to 64 signatures of 81 bytes each"))?;
-        Ok(Self { release, partitions: [usr, uki], blobs_size, slots })
+        let methods = read_methods(&message, is_delta)?;
+        Ok(Self { release, partitions: [usr, uki], methods, blobs_size, slots })
     }
 
     /// Returns the bytes of a manifest, which are the same for the same manifest.
@@ -105,6 +108,7 @@ impl Manifest {
             version_floor: self.release.version_floor.as_ref().map(ToString::to_string),
             uki_file_name: Some(self.release.uki_file_name.clone()),
             old_root_hash: self.release.old_root_hash.map(bytes),
+            methods: self.methods.iter().map(|method| method.to_message()).collect(),
         };
         let message = schema::DeltaArchiveManifest {
             block_size: u32::try_from(BLOCK).ok(),
@@ -166,6 +170,20 @@ fn read_release(message: &schema::DeltaArchiveManifest) -> Result<Release, Paylo
         uki_file_name: name.ok_or(wrong("the kernel image has a plain name and ends in .efi"))?,
         old_root_hash,
     })
+}
+
+/// Reads what compresses; whether this program has it is asked before it is applied.
+fn read_methods(
+    message: &schema::DeltaArchiveManifest,
+    is_delta: bool,
+) -> Result<Vec<Method>, PayloadError> {
+    let wrong = |rule| PayloadError::manifest("the release", rule);
+    let methods = message.release.as_ref().map_or(&[][..], |release| &release.methods);
+    if methods.len() > METHODS_MAX || !methods.is_empty() && !is_delta {
+        return Err(wrong("a delta, and nothing else, has at most 8 methods"));
+    }
+    let methods = methods.iter().map(Method::read).collect::<Option<Vec<_>>>();
+    methods.ok_or(wrong("its methods have compressors and levels that are known"))
 }
 
 fn parse<T: std::str::FromStr<Err = ParseError>>(text: Option<&String>) -> Result<T, ParseError> {

@@ -15,6 +15,7 @@ fn replace(offset: u64, start: u64, blocks: u64) -> Operation {
         data_digest: Some(digest(1)),
         source: Vec::new(),
         source_digest: None,
+        lengths: None,
         target: vec![Extent { start, blocks }],
     }
 }
@@ -55,6 +56,7 @@ fn sample() -> Manifest {
             partition(PartitionName::Usr, 5 * BLOCK, 5 * BLOCK, usr),
             partition(PartitionName::Uki, 2 * BLOCK, 8096, vec![replace(8192, 0, 2)]),
         ],
+        methods: Vec::new(),
         blobs_size: 4 * BLOCK,
         slots: 3,
     }

@@ -4,7 +4,7 @@ use flagstone_artifact::Sha256Digest;
 
 use crate::extent::total_bytes;
 use crate::schema::{self, kind};
-use crate::{Extent, PayloadError};
+use crate::{Extent, OLD_MAX, PatchLengths, PayloadError};
 
 /// The most bytes that an operation writes, zeros aside, and so the most of its data.
 pub const OPERATION_MAX: u64 = 4 << 20;
@@ -24,10 +24,21 @@ pub enum OperationKind {
     Zero,
     /// Blocks of the old partition.
     SourceCopy,
+    /// Content of the old partition, changed by its data and compressed again.
+    Patch,
 }
 
 impl OperationKind {
-    /// Returns the published schema's word.
+    const ALL: [Self; 6] = [
+        Self::Replace,
+        Self::ReplaceXz,
+        Self::ReplaceZstd,
+        Self::Zero,
+        Self::SourceCopy,
+        Self::Patch,
+    ];
+
+    /// Returns the published schema's word, or the own one.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Replace => "REPLACE",
@@ -35,6 +46,7 @@ impl OperationKind {
             Self::ReplaceZstd => "ZSTD",
             Self::Zero => "ZERO",
             Self::SourceCopy => "SOURCE_COPY",
+            Self::Patch => "PATCH",
         }
     }
 
@@ -45,21 +57,20 @@ impl OperationKind {
             Self::ReplaceZstd => kind::REPLACE_ZSTD,
             Self::Zero => kind::ZERO,
             Self::SourceCopy => kind::SOURCE_COPY,
+            Self::Patch => kind::PATCH,
         }
     }
 
     fn from_number(number: u32) -> Option<Self> {
-        [Self::Replace, Self::ReplaceXz, Self::ReplaceZstd, Self::Zero, Self::SourceCopy]
-            .into_iter()
-            .find(|kind| kind.number() == number)
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 
     const fn has_data(self) -> bool {
-        matches!(self, Self::Replace | Self::ReplaceXz | Self::ReplaceZstd)
+        !matches!(self, Self::Zero | Self::SourceCopy)
     }
 
     pub(crate) const fn has_source(self) -> bool {
-        matches!(self, Self::SourceCopy)
+        matches!(self, Self::SourceCopy | Self::Patch)
     }
 }
 
@@ -84,6 +95,8 @@ pub struct Operation {
     pub source: Vec<Extent>,
     /// Digest of what it reads of the old partition.
     pub source_digest: Option<Sha256Digest>,
+    /// Bytes of the contents, if it patches.
+    pub lengths: Option<PatchLengths>,
     /// What it writes, in order.
     pub target: Vec<Extent>,
 }
@@ -119,6 +132,16 @@ impl Operation {
         if kind == OperationKind::SourceCopy && total_bytes(&source) != target_bytes {
             return Err(wrong("it writes as much as it copies"));
         }
+        if kind == OperationKind::Patch && total_bytes(&source) > OLD_MAX {
+            return Err(wrong("a patch reads at most 16 MiB"));
+        }
+        let lengths = match (kind, message.old_length, message.new_length) {
+            (OperationKind::Patch, Some(old), Some(new)) => PatchLengths::new(old, new).map(Some),
+            (OperationKind::Patch, ..) => None,
+            (_, None, None) => Some(None),
+            _ => None,
+        };
+        let lengths = lengths.ok_or(wrong("a patch, and nothing else, has lengths of contents"))?;
         if kind.has_data() != (data_length > 0) {
             return Err(wrong("it has data exactly if its type does"));
         }
@@ -153,6 +176,7 @@ impl Operation {
             data_digest,
             source,
             source_digest,
+            lengths,
             target,
         })
     }
@@ -171,6 +195,8 @@ impl Operation {
             dst_length: None,
             data_sha256_hash: digest(self.data_digest),
             src_sha256_hash: digest(self.source_digest),
+            old_length: self.lengths.map(|lengths| lengths.old as u64),
+            new_length: self.lengths.map(|lengths| lengths.new as u64),
         }
     }
 }

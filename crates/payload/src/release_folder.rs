@@ -1,5 +1,7 @@
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use flagstone_artifact::{ImageName, Manifest as BuildManifest, Sha256Digest, Sha256Sums};
@@ -96,6 +98,17 @@ impl Artifact {
             return Err(PayloadError::Length { path, limit: PARTITION_MAX, actual: size });
         }
         Ok(Self { path, file, size, digest })
+    }
+
+    /// Reads a part of it, with zeros after its end; `None` if it cannot be read. The caller has bounded
+    /// the length.
+    pub(crate) fn read_whole(&self, range: Range<u64>) -> Option<Vec<u8>> {
+        let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+        let stored = self.size.saturating_sub(range.start);
+        let stored = usize::try_from(stored).unwrap_or(usize::MAX).min(length);
+        let mut data = vec![0; length];
+        self.file.read_exact_at(&mut data[..stored], range.start).ok()?;
+        Some(data)
     }
 
     /// Refuses a file that is not the one that was listed.

@@ -12,6 +12,8 @@ pub(crate) mod kind {
     pub(crate) const REPLACE_XZ: u32 = 8;
     /// Android's number; Chromium OS gave 11 to the same thing, which is another one in Android.
     pub(crate) const REPLACE_ZSTD: u32 = 14;
+    /// Own.
+    pub(crate) const PATCH: u32 = 60_000;
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -84,6 +86,12 @@ pub(crate) struct InstallOperation {
     pub(crate) data_sha256_hash: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "9")]
     pub(crate) src_sha256_hash: Option<Vec<u8>>,
+    /// Of a patch: bytes of the old content, decompressed.
+    #[prost(uint64, optional, tag = "60000")]
+    pub(crate) old_length: Option<u64>,
+    /// Of a patch: bytes of the new content, before it is compressed.
+    #[prost(uint64, optional, tag = "60001")]
+    pub(crate) new_length: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -117,6 +125,23 @@ pub(crate) struct Release {
     pub(crate) uki_file_name: Option<String>,
     #[prost(bytes = "vec", optional, tag = "10")]
     pub(crate) old_root_hash: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "11")]
+    pub(crate) methods: Vec<Method>,
+}
+
+/// Own: how a delta's content is compressed where it is applied.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Method {
+    #[prost(uint32, optional, tag = "1")]
+    pub(crate) compressor: Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(crate) level: Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub(crate) cluster_bytes: Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub(crate) library_version: Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub(crate) image_format: Option<u32>,
 }
 
 #[cfg(test)]
@@ -136,6 +161,8 @@ mod tests {
             dst_length: Some(8),
             data_sha256_hash: Some(vec![9]),
             src_sha256_hash: Some(vec![10]),
+            old_length: None,
+            new_length: None,
         };
         assert_eq!(
             operation.encode_to_vec(),

@@ -22,7 +22,8 @@ pub(crate) fn unpack(kind: OperationKind, data: &[u8], out: &mut [u8]) -> Option
     Some(())
 }
 
-fn unpack_xz(data: &[u8], out: &mut [u8]) -> Option<()> {
+/// Unpacks one xz stream that fills `out` exactly.
+pub(crate) fn unpack_xz(data: &[u8], out: &mut [u8]) -> Option<()> {
     let mut stream = Stream::new_stream_decoder(XZ_MEMORY, 0).ok()?;
     loop {
         let (read, written) = (position(stream.total_in())?, position(stream.total_out())?);

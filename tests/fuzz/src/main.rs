@@ -19,8 +19,12 @@ use flagstone_debian::{
 use flagstone_disk::{EspReader, grow_table};
 use flagstone_ignition::{Shipped, check};
 use flagstone_image::erofs::read::Image;
+use flagstone_image::erofs::{ClusterSize, Compression};
 use flagstone_index::{Elf, Hwdb, KernelModules};
-use flagstone_payload::{Manifest, Metadata as PayloadMetadata, Signable};
+use flagstone_payload::{
+    Compressor, Manifest, Metadata as PayloadMetadata, Method, Patch, PatchLengths, Signable,
+    rebuild,
+};
 use flagstone_recipe::{Lock, Reader, Recipe};
 use flagstone_repository::{Offer, check_root};
 use flagstone_rootfs::{
@@ -55,6 +59,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("module", module),
     ("pack", pack),
     ("packages", packages),
+    ("patch", patch),
     ("payload", payload),
     ("pe", pe),
     ("pmanifest", pmanifest),
@@ -320,6 +325,32 @@ fn payload(data: &[u8]) {
     }
     if let Ok(signable) = Signable::read(data) {
         assert!(signable.key_ids().len() <= signable.slots());
+    }
+}
+
+/// The data of an operation that patches, between two lengths before it and what it is made of after it,
+/// as if enough keys had signed it.
+fn patch(data: &[u8]) {
+    let Some((head, rest)) = data.split_first_chunk::<12>() else { return };
+    let word = |n: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| head[4 * n + i]));
+    // What the fuzzer has time for is less than what an operation may be.
+    let [old, new, split] = [word(0) % (1 << 18), word(1) % (1 << 18), word(2)];
+    let Some(lengths) = PatchLengths::new(old.into(), new.into()) else { return };
+    let (data, old) = rest.split_at(rest.len().min(split as usize));
+    let cluster = ClusterSize::new(8192).unwrap();
+    let methods = [
+        Compressor::Clusters { compression: Compression::Zstd { level: 1 }, cluster },
+        Compressor::Clusters { compression: Compression::Lz4, cluster },
+        Compressor::Frame { level: 1 },
+    ];
+    let methods = methods.map(Method::of);
+    if let Ok(patch) = Patch::decode(data, lengths, &methods) {
+        assert!(patch.differences.len() + patch.fresh.len() == lengths.new);
+    }
+    for blocks in 1..4 {
+        if let Ok(made) = rebuild(data, old, lengths, &methods, blocks * 4096) {
+            assert_eq!(made.len(), blocks * 4096);
+        }
     }
 }
 

@@ -40,6 +40,17 @@ impl Compression {
         }
     }
 
+    /// Returns the version of the library that compresses, as it counts; 0 for none.
+    ///
+    /// Other versions may give other bytes, which are read in the same way.
+    pub fn library_version(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Lz4 | Self::Lz4hc { .. } => lzzzz::version_number(),
+            Self::Zstd { .. } => zstd::zstd_safe::version_number(),
+        }
+    }
+
     /// Returns the number of the format (`Z_EROFS_COMPRESSION_*`); 0 for none, too.
     pub(super) fn format(self) -> u8 {
         match self {

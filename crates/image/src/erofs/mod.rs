@@ -43,7 +43,7 @@ use flagstone_tree::{Mtime, Tree};
 use crate::{ErofsError, ImageWriter};
 
 pub use cluster::ClusterSize;
-pub use compress::{ExtentCache, ExtentKey, FORMAT_VERSION};
+pub use compress::{ExtentCache, ExtentKey, FORMAT_VERSION, PIECE_BYTES, Repacker};
 pub use compression::{Compression, LZ4HC_LEVELS, ZSTD_LEVELS};
 pub use plan::Statistics;
 

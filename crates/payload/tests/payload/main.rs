@@ -5,6 +5,7 @@
 mod create;
 mod delta;
 mod judge;
+mod patch;
 mod round_trip;
 mod signing;
 mod support;

@@ -43,17 +43,23 @@ impl Extents {
         let mut extents = Self::default();
         let Some(mut codec) = Codec::new(parameters)? else { return Ok(extents) };
         for cluster in data.chunks(parameters.cluster.bytes() as usize) {
-            let start = extents.stored.len();
-            let limit = (cluster.len() - 1) / BLOCK_SIZE as usize * BLOCK_SIZE as usize + 1;
-            let gained = limit > 1 && codec.compress(cluster, limit, &mut extents.stored)?;
-            let size = |bytes: usize| u32::try_from(bytes).expect("a cluster has at most 1 MiB");
-            let packed = gained.then(|| size(extents.stored.len() - start));
-            if !gained {
-                extents.stored.extend_from_slice(cluster);
-            }
-            extents.list.push(Extent { length: size(cluster.len()), packed });
+            extents.add(cluster, &mut codec)?;
         }
         Ok(extents)
+    }
+
+    /// Compresses one cluster, unless that saves no block.
+    pub(super) fn add(&mut self, cluster: &[u8], codec: &mut Codec) -> io::Result<()> {
+        let start = self.stored.len();
+        let limit = cluster.len().saturating_sub(1) / BLOCK_SIZE as usize * BLOCK_SIZE as usize + 1;
+        let gained = limit > 1 && codec.compress(cluster, limit, &mut self.stored)?;
+        let size = |bytes: usize| u32::try_from(bytes).expect("a cluster has at most 1 MiB");
+        let packed = gained.then(|| size(self.stored.len() - start));
+        if !gained {
+            self.stored.extend_from_slice(cluster);
+        }
+        self.list.push(Extent { length: size(cluster.len()), packed });
+        Ok(())
     }
 
     /// Returns the form for a cache: a count, then for every extent its length and its compressed

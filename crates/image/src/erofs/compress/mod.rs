@@ -27,6 +27,7 @@ mod codec;
 mod extent;
 pub(super) mod index;
 mod piece;
+mod repack;
 mod stream;
 
 use flagstone_tree::{Content, Inode, Metadata, Tree};
@@ -40,6 +41,7 @@ use crate::{ErofsError, ImageWriter};
 
 pub(super) use body::Body;
 pub use cache::{ExtentCache, ExtentKey};
+pub use repack::{PIECE_BYTES, Repacker};
 
 /// The version of everything that makes compressed bytes from contents besides the libraries: how
 /// files are cut, and when a cluster stays as it is. Whoever changes that changes the number.

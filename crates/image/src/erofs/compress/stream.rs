@@ -71,7 +71,7 @@ fn write_batch(
 
 /// Compressed clusters end with their last block, so that zeros come before them
 /// (`EROFS_FEATURE_INCOMPAT_ZERO_PADDING`); others begin with their first.
-fn write_piece(extents: &Extents, out: &mut Sink<impl Write>) -> io::Result<()> {
+pub(super) fn write_piece(extents: &Extents, out: &mut Sink<impl Write>) -> io::Result<()> {
     let mut stored = &extents.stored[..];
     for extent in &extents.list {
         let bytes;

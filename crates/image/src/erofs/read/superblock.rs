@@ -3,6 +3,7 @@ use flagstone_tree::Mtime;
 use super::fields::Fields;
 use super::{BLOCK, BLOCK_SIZE, ReadAt};
 use crate::ReadError;
+use crate::erofs::ClusterSize;
 
 /// Where `struct erofs_super_block` is, and its length.
 const OFFSET: usize = 1024;
@@ -39,6 +40,8 @@ pub(super) struct Superblock {
     pub(super) label: Vec<u8>,
     /// The compressors that are used, as bits.
     pub(super) compressors: u16,
+    /// How much is compressed together at most.
+    pub(super) cluster: Option<ClusterSize>,
 }
 
 impl Superblock {
@@ -86,8 +89,21 @@ impl Superblock {
             uuid: std::array::from_fn(|i| fields.0[48 + i]),
             label: label.split(|&byte| byte == 0).next().unwrap_or_default().to_vec(),
             compressors: if compressed { compressors } else { 0 },
+            cluster: if compressed { cluster(compressors, &fields.0[SIZE..]) } else { None },
         })
     }
+}
+
+/// Reads the size of clusters from the settings of the only compressor: of LZ4 the blocks of one, of
+/// zstd the logarithm of its window less ten.
+fn cluster(compressors: u16, settings: &[u8]) -> Option<ClusterSize> {
+    let length = Fields(settings).u16(0);
+    let bytes = match (compressors, length) {
+        (1, 14) => u32::from(Fields(settings).u16(4)).checked_mul(4096)?,
+        (8, 6) => 1_u32.checked_shl(u32::from(settings[3]).checked_add(10)?)?,
+        _ => return None,
+    };
+    ClusterSize::new(bytes)
 }
 
 /// Returns CRC-32C of block 0 from the superblock on, the checksum itself taken as 0, without the

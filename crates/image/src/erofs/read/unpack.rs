@@ -39,7 +39,7 @@ impl<R: ReadAt> Image<R> {
 }
 
 /// Decompresses to exactly so many bytes.
-fn decompress(format: u8, stored: &[u8], length: usize) -> Option<Vec<u8>> {
+pub(super) fn decompress(format: u8, stored: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut data = vec![0; length];
     let count = match format {
         0 => lzzzz::lz4::decompress(stored, &mut data).ok()?,
