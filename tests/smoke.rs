@@ -17,6 +17,7 @@ mod boot_server;
 mod guest;
 mod installing;
 mod support;
+mod torturing;
 mod updating;
 
 /// How long one boot may take, on a busy machine without KVM.
