@@ -87,8 +87,12 @@ impl Rotate {
             Err(error) => return Err(error).with_context(|| failed("read", &path)),
         };
         revoked.extend(&self.revoke);
-        let ids: String = revoked.iter().map(|id| format!("{id}\n")).collect();
-        replace(&path, format!("{REVOKED_MAGIC}\n{ids}").as_bytes())
+        let mut text = format!("{REVOKED_MAGIC}\n");
+        for id in &revoked {
+            text.push_str(&id.to_string());
+            text.push('\n');
+        }
+        replace(&path, text.as_bytes())
     }
 }
 
