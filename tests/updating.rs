@@ -18,6 +18,9 @@ const RECIPE: &str = "extends = \"base\"\n\
     [update]\nkeys = [KEYS]\nthreshold = 1\nroot = \"repo/metadata/1.root.json\"\n\
     url = \"http://10.0.2.2:PORT/files\"\n";
 
+/// The repository of updates.
+const REPOSITORY: [&str; 4] = ["--repository", "repo", "--keys", "repo-keys"];
+
 /// Builds a version into a folder of its own.
 fn release(dir: &Path, port: u16, version: &str, more: &str) -> PathBuf {
     let name = format!("site-{version}.toml");
@@ -47,6 +50,48 @@ fn assert_refused(boot: &guest::Boot, key: &str, words: &str) {
     assert!(said.starts_with("1 ") && said.contains(words), "{key}: {said:?}, not {words:?}");
 }
 
+/// Makes what the server has: payloads, good and bad ones, and a repository with a channel. Returns the folder
+/// of the first version.
+fn prepare(dir: &Path, port: u16) -> PathBuf {
+    let (key, next) = ("keys/development.key", "keys/next.key");
+    let first = release(dir, port, "0.1", "");
+    let second = release(dir, port, "0.2", "");
+    let third = release(dir, port, "0.3", "");
+    payload(dir, key, &first, "base-0.1.payload", &[]);
+    payload(dir, next, &third, "base-0.3.payload", &[]);
+    for (from, name) in
+        [("out-0.1", "base-0.3.from_0.1.payload"), ("out-0.2", "base-0.3.from_0.2.payload")]
+    {
+        payload(dir, next, &third, name, &["--from", from]);
+    }
+    for (version, name, more) in [
+        ("0.4", "panics", include_str!("guest/bad/panics.toml")),
+        ("0.5", "unhealthy", include_str!("guest/bad/unhealthy.toml")),
+        ("0.6", "emergency", include_str!("guest/bad/emergency.toml")),
+        ("0.7", "hangs", include_str!("guest/bad/hangs.toml")),
+    ] {
+        let out = release(dir, port, version, more);
+        payload(dir, key, &out, &format!("{name}.payload"), &[]);
+    }
+
+    let names = ["base_0.2_x86-64.payload", "base_0.2_x86-64.from_0.1.payload"];
+    payload(dir, key, &second, names[0], &[]);
+    payload(dir, key, &second, names[1], &["--from", "out-0.1"]);
+    let payloads = names.map(|name| format!("site/{name}"));
+    let channel = ["--channel", "stable", "--payload-keys", "keys"];
+    let files = ["publish", payloads[0].as_str(), payloads[1].as_str()];
+    flagstone(&[&files[..], &REPOSITORY, &channel].concat(), dir);
+
+    payload(dir, "strangers/development.key", &second, "stranger.payload", &[]);
+    let good = fs::read(dir.join("site").join(names[0])).unwrap();
+    fs::write(dir.join("site/cut.payload"), &good[..good.len() / 2]).unwrap();
+    let mut flipped = good;
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(dir.join("site/flipped.payload"), flipped).unwrap();
+    first
+}
+
 #[test]
 #[ignore = "boots QEMU"]
 fn a_machine_lives_through_updates_good_and_bad() {
@@ -55,43 +100,11 @@ fn a_machine_lives_through_updates_good_and_bad() {
     flagstone(&["keys", "init", "--dir", "keys", "--name", "next"], &dir);
     fs::write(dir.join("keys/threshold"), "1\n").unwrap();
     flagstone(&["keys", "init", "--dir", "strangers"], &dir);
+    flagstone(&[&["publish", "init"], &REPOSITORY[..]].concat(), &dir);
     fs::create_dir(dir.join("site")).unwrap();
-    let repository = ["--repository", "repo", "--keys", "repo-keys"];
-    flagstone(&[&["publish", "init"], &repository[..]].concat(), &dir);
     let server = BootServer::start(&[&dir.join("site"), &dir.join("repo")]);
     let port = server.port;
-    let (key, next) = ("keys/development.key", "keys/next.key");
-    let first = release(&dir, port, "0.1", "");
-    let second = release(&dir, port, "0.2", "");
-    let third = release(&dir, port, "0.3", "");
-    let panics = release(&dir, port, "0.4", include_str!("guest/bad/panics.toml"));
-    let unhealthy = release(&dir, port, "0.5", include_str!("guest/bad/unhealthy.toml"));
-    let emergency = release(&dir, port, "0.6", include_str!("guest/bad/emergency.toml"));
-    let hangs = release(&dir, port, "0.7", include_str!("guest/bad/hangs.toml"));
-    payload(&dir, key, &first, "base-0.1.payload", &[]);
-    payload(&dir, key, &second, "base-0.2.payload", &[]);
-    payload(&dir, next, &third, "base-0.3.payload", &[]);
-    for (from, name) in
-        [("out-0.1", "base-0.3.from_0.1.payload"), ("out-0.2", "base-0.3.from_0.2.payload")]
-    {
-        payload(&dir, next, &third, name, &["--from", from]);
-    }
-    payload(&dir, key, &panics, "panics.payload", &[]);
-    payload(&dir, key, &unhealthy, "unhealthy.payload", &[]);
-    payload(&dir, key, &emergency, "emergency.payload", &[]);
-    payload(&dir, key, &hangs, "hangs.payload", &[]);
-    payload(&dir, "strangers/development.key", &second, "stranger.payload", &[]);
-    let good = fs::read(dir.join("site/base-0.2.payload")).unwrap();
-    fs::write(dir.join("site/cut.payload"), &good[..good.len() / 2]).unwrap();
-    let mut flipped = good;
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    fs::write(dir.join("site/flipped.payload"), flipped).unwrap();
-
-    payload(&dir, key, &second, "base-0.2.from_0.1.payload", &["--from", "out-0.1"]);
-    let payloads = ["site/base-0.2.payload", "site/base-0.2.from_0.1.payload"];
-    let channel = ["--channel", "stable", "--payload-keys", "keys"];
-    flagstone(&[&["publish"], &payloads[..], &repository[..], &channel[..]].concat(), &dir);
+    let first = prepare(&dir, port);
     let script =
         include_str!("guest/update.sh").replace("SERVER", &format!("http://10.0.2.2:{port}"));
     fs::write(dir.join("update.sh"), script).unwrap();
@@ -129,17 +142,24 @@ fn a_machine_lives_through_updates_good_and_bad() {
         let edited = if step == 0 { "" } else { "mine" };
         assert_eq!(machine, format!("{} {edited}", &of("0.machine")[..32]).trim(), "step {step}");
     }
+    assert_updates(&boot);
+    assert_fallbacks(&boot);
+}
+
+/// Checks what was refused, what was installed, and what was taken back.
+fn assert_updates(boot: &guest::Boot) {
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
     // What nobody trusts, what is damaged, what does not fit.
-    assert_refused(&boot, "0.nobody", "do not vouch for the payload");
-    assert_refused(&boot, "0.next", "do not vouch for the payload");
-    assert_refused(&boot, "0.cut", "failed to read the payload");
-    assert_refused(&boot, "0.flipped", "wrong data");
-    assert_refused(&boot, "0.same", "it runs already");
-    assert_refused(&boot, "0.missing", "failed to get the update");
-    assert_refused(&boot, "1.older", "0.2, which runs, is newer");
-    assert_refused(&boot, "1.full", "the EFI system partition is full");
-    assert_refused(&boot, "1.readonly", "EFI system partition");
-    assert_refused(&boot, "1.base", "is made from root hash");
+    assert_refused(boot, "0.nobody", "do not vouch for the payload");
+    assert_refused(boot, "0.next", "do not vouch for the payload");
+    assert_refused(boot, "0.cut", "failed to read the payload");
+    assert_refused(boot, "0.flipped", "wrong data");
+    assert_refused(boot, "0.same", "it runs already");
+    assert_refused(boot, "0.missing", "failed to get the update");
+    assert_refused(boot, "1.older", "0.2, which runs, is newer");
+    assert_refused(boot, "1.full", "the EFI system partition is full");
+    assert_refused(boot, "1.readonly", "EFI system partition");
+    assert_refused(boot, "1.base", "is made from root hash");
     assert_eq!(of("1.left"), "base_0.2.efi");
     for step in ["0", "1", "3", "4", "5", "6"] {
         let said = of(&format!("{step}.installed"));
@@ -153,12 +173,17 @@ fn a_machine_lives_through_updates_good_and_bad() {
     // Taken back by hand.
     assert!(of("2.rollback").contains("0.2 is started next"), "{}", of("2.rollback"));
     assert_eq!(of("3.entries"), "base_0.2.efi base_0.3+0-1.efi");
-    assert_refused(&boot, "3.taken", "somebody took it back");
+    assert_refused(boot, "3.taken", "somebody took it back");
+}
+
+/// Checks that the machine went back from what was no good, and knows why.
+fn assert_fallbacks(boot: &guest::Boot) {
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
     // A kernel that panics, once; a check that fails, twice. The loader went back by itself, and the
     // machine knows why.
     assert_eq!(boot.console.matches("Kernel panic").count(), 1);
     assert_eq!(of("4.entries"), "base_0.2.efi base_0.4+0-1.efi");
-    assert_refused(&boot, "4.again", "never came so far as to say what was wrong");
+    assert_refused(boot, "4.again", "never came so far as to say what was wrong");
     assert_eq!(of("5.entries"), "base_0.2.efi base_0.5+0-2.efi");
     // A system that waits for somebody at its console; one that does nothing at all.
     assert!(boot.console.contains("emergency.target"), "the sixth version came up");
@@ -174,5 +199,5 @@ fn a_machine_lives_through_updates_good_and_bad() {
     assert!(failed[3].1.contains("srv.mount"), "{}", failed[3].1);
     let nothing_pending = (&false.into(), &serde_json::Value::Null);
     assert_eq!((&status["on_trial"], &status["pending"]), nothing_pending);
-    assert_refused(&boot, "7.pinned", "pinned to version 0.2");
+    assert_refused(boot, "7.pinned", "pinned to version 0.2");
 }
