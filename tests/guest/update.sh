@@ -10,6 +10,12 @@ refused() {
     update "$@" >/run/said 2>&1
     say "$name" "$? $(tr '\n' ' ' </run/said)"
 }
+# Installs, and restarts when that is in the report.
+install() {
+    update "$1" >/run/said 2>&1
+    say installed "$? $(tr '\n' ' ' </run/said)"
+    systemctl --no-block reboot
+}
 # Nobody else is to update meanwhile.
 systemctl stop flagstone-update.timer
 . /usr/lib/os-release
@@ -30,8 +36,13 @@ case $step in
     refused same base-0.1.payload
     refused missing no-such.payload
     # By the channel, as the timer does it.
+    mkdir -p /etc/flagstone
+    echo 'reboot = "off"' >/etc/flagstone/update.toml
     systemctl start flagstone-update.service
     say installed "$? $(journalctl --unit=flagstone-update.service --output=cat | tr '\n' ' ')"
+    rm /etc/flagstone/update.toml
+    # What was written is not written again; now the machine may restart.
+    flagstone-agent poll
     ;;
 1)
     flagstone-agent poll >/run/said 2>&1
@@ -48,34 +59,29 @@ case $step in
     mount -o remount,rw /boot
     say left "$(ls /boot/EFI/Linux | tr '\n' ' ')"
     refused base base-0.3.from_0.1.payload
-    update base-0.3.from_0.2.payload --reboot >/run/said 2>&1
-    say installed "$? $(tr '\n' ' ' </run/said)"
+    install base-0.3.from_0.2.payload
     ;;
 2)
-    flagstone-agent rollback --reboot >/run/said 2>&1
+    flagstone-agent rollback >/run/said 2>&1
     say rollback "$? $(tr '\n' ' ' </run/said)"
+    systemctl --no-block reboot
     ;;
 3)
     refused taken base-0.3.payload
-    mkdir -p /etc/flagstone
     echo 'tries = 1' >/etc/flagstone/update.toml
-    update panics.payload --reboot >/run/said 2>&1
-    say installed "$? $(tr '\n' ' ' </run/said)"
+    install panics.payload
     ;;
 4)
     refused again panics.payload
     echo 'tries = 2' >/etc/flagstone/update.toml
-    update unhealthy.payload --reboot >/run/said 2>&1
-    say installed "$? $(tr '\n' ' ' </run/said)"
+    install unhealthy.payload
     ;;
 5)
     echo 'tries = 1' >/etc/flagstone/update.toml
-    update emergency.payload --reboot >/run/said 2>&1
-    say installed "$? $(tr '\n' ' ' </run/said)"
+    install emergency.payload
     ;;
 6)
-    update hangs.payload --reboot >/run/said 2>&1
-    say installed "$? $(tr '\n' ' ' </run/said)"
+    install hangs.payload
     ;;
 7)
     flagstone-agent pin >/run/said 2>&1
