@@ -29,7 +29,7 @@ pub use error::UpdateError;
 pub use esp::Esp;
 pub use health::{HealthLimits, has_default_route, run_checks, wait_for_route};
 pub use metrics::Metrics;
-pub use poll::{Poll, machine_id, poll, seconds};
+pub use poll::{Poll, boot_id, machine_id, poll, seconds};
 pub use reboot_lock::{EtcdLock, LockError, RebootLock};
 pub use running::Running;
 pub use settings::{LockSettings, Reboot, Settings};

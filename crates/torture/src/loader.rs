@@ -31,7 +31,8 @@ pub enum Verdict {
 ///
 /// The firmware takes the primary partition table, or the backup if that is damaged (UEFI 2.10, 5.3.2),
 /// and the loader in it from the EFI system partition. The loader takes the newest kernel image that has tries
-/// left, or is not counted; only if there is none, one without (systemd's Automatic Boot Assessment). The
+/// left, or is not counted; only if there is none, one without (systemd's Automatic Boot Assessment). A file
+/// that is no PE image, such as one whose name FAT has before its length, is none to it. The
 /// initrd takes the partitions that have the halves of the root hash as identifiers.
 #[derive(Debug)]
 pub struct Loader<'a> {
@@ -91,13 +92,21 @@ impl<'a> Loader<'a> {
         candidates
             .sort_by(|a, b| a.failed.cmp(&b.failed).then_with(|| b.version.compare(&a.version)));
         candidates.sort_by_key(|candidate| Reverse(!candidate.failed));
-        let first = candidates.first().ok_or("the loader has no kernel image")?;
         let Expected { old, new } = self.expected;
+        let mut chosen = None;
+        for candidate in &candidates {
+            let name = &candidate.entry.name;
+            let content = reader.content(&candidate.entry, UKI_MAX);
+            let content = content.map_err(|error| format!("{name} cannot be read: {error}"))?;
+            // The loader lists what it can read the sections of.
+            if is_pe(&content) {
+                chosen = Some((candidate, content));
+                break;
+            }
+        }
+        let (first, content) = chosen.ok_or("the loader has no kernel image")?;
         let version = [old, new].into_iter().find(|version| version.stem() == first.stem);
         let version = version.ok_or_else(|| format!("the loader starts {}", first.entry.name))?;
-        let content = reader
-            .content(&first.entry, UKI_MAX)
-            .map_err(|error| format!("{} cannot be read: {error}", first.entry.name))?;
         if Sha256Digest::of(&content) != version.uki {
             return Err(format!("{} is not complete", first.entry.name));
         }
@@ -118,6 +127,15 @@ impl Candidate {
         let failed = left.is_some_and(|left| left.parse() == Ok(0));
         Some(Self { stem: stem.to_owned(), failed, version, entry })
     }
+}
+
+/// Tells whether a file has the head of a PE image: without it, there is no entry for the loader.
+fn is_pe(content: &[u8]) -> bool {
+    const OFFSET_AT: usize = 0x3c;
+    let offset = content.get(OFFSET_AT..OFFSET_AT + 4);
+    let offset = offset.and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let head = offset.and_then(|at| content.get(at as usize..)?.get(..4));
+    content.starts_with(b"MZ") && head == Some(b"PE\0\0")
 }
 
 /// Compares a slot with what was released.

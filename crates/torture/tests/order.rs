@@ -43,8 +43,13 @@ fn verity(version: &str) -> Vec<u8> {
     content("verity", version, 4 * 4096)
 }
 
+/// A kernel image, as far as the loader looks.
 fn uki(version: &str) -> Vec<u8> {
-    content("uki", version, 200_000)
+    let mut image = content("uki", version, 200_000);
+    image[..2].copy_from_slice(b"MZ");
+    image[0x3c..0x40].copy_from_slice(&128_u32.to_le_bytes());
+    image[128..132].copy_from_slice(b"PE\0\0");
+    image
 }
 
 /// Writes an EFI system partition with these kernel images.

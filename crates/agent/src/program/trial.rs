@@ -4,8 +4,8 @@ use std::fs;
 use std::process::ExitCode;
 
 use flagstone_agent::update::{
-    HealthLimits, RebootLock as _, Running, Settings, Settled, Standing, UpdateError, run_checks,
-    settle, standing, wait_for_route,
+    HealthLimits, RebootLock as _, Running, Settings, Settled, Standing, UpdateError, boot_id,
+    run_checks, settle, standing, wait_for_route,
 };
 
 use super::here::{Here, complain, complaint_file, load, restart, root, state_folder, systemctl};
@@ -61,7 +61,7 @@ pub(crate) fn settled() -> Result<ExitCode, Failure> {
         here => here?,
     };
     let esp = here.esp.folder().to_owned();
-    match settle(&here.running, &esp, &here.folder, &mut here.state)? {
+    match settle(&here.running, &esp, &here.folder, &mut here.state, &boot_id(root())?)? {
         Settled::Updated { from, to } => say(&format!("updated from {from} to {to}")),
         Settled::FellBack(failed) => say(&format!(
             "version {} did not come up and is not tried again: {}",

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flagstone_agent::update::{
-    Installed, Permissions, Settings, UpdateError, UpdateOptions, Updater, has_default_route,
+    Installed, Permissions, Settings, UpdateError, UpdateOptions, Updater, boot_id,
+    has_default_route,
 };
 use flagstone_agent::{Download, ImageSource, Location, Patience};
 use flagstone_fetch::{AnyTransport, HttpTransport};
@@ -82,6 +83,7 @@ pub(crate) fn install(
         tries: settings.tries,
         permissions,
         network: settings.check_network && has_default_route(root()),
+        boot: boot_id(root())?,
     };
     let Here { running, disk, esp, folder, state, .. } = here;
     let mut updater = Updater { running, disk, esp: esp.folder(), keys: &keys, folder };

@@ -92,6 +92,16 @@ pub fn machine_id(root: &Path) -> Result<String, UpdateError> {
     Ok(id.trim().to_owned())
 }
 
+/// Returns the kernel's name for this boot, below a root folder.
+///
+/// # Errors
+/// [`UpdateError::Read`].
+pub fn boot_id(root: &Path) -> Result<String, UpdateError> {
+    let path = root.join("proc/sys/kernel/random/boot_id");
+    let id = fs::read_to_string(&path).map_err(|source| UpdateError::Read { path, source })?;
+    Ok(id.trim().to_owned())
+}
+
 /// Returns the time, which is not before the image was made: a machine without a clock starts in 1970.
 fn now(root: &Path) -> SystemTime {
     let built = fs::metadata(root.join(DATED)).and_then(|file| file.modified());

@@ -45,6 +45,9 @@ pub struct Pending {
     /// The oldest version to go back to once it runs well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<ImageVersion>,
+    /// The boot in which it was written, as the kernel names boots.
+    #[serde(default)]
+    pub boot: String,
     /// Whether the machine was on a network when it was written: it then has to be again.
     #[serde(default)]
     pub network: bool,
@@ -172,7 +175,15 @@ impl State {
 
     /// Draws the conclusions of a boot that was found good. `entry` is the loader's entry of the
     /// pending release, if it is there.
-    pub fn settle(&mut self, running: &Sha256Digest, entry: Option<&EntryName>) -> Settled {
+    ///
+    /// An entry that a boot passed over although it had tries left is none that the loader can read:
+    /// power went while its name was written, when FAT has the name before the length.
+    pub fn settle(
+        &mut self,
+        running: &Sha256Digest,
+        entry: Option<&EntryName>,
+        boot: &str,
+    ) -> Settled {
         let Some(pending) = self.pending.take() else { return Settled::Nothing };
         if pending.root_hash == *running {
             self.failed.retain(|failed| failed.root_hash != pending.root_hash);
@@ -192,10 +203,11 @@ impl State {
                 self.remember(failed.clone());
                 Settled::FellBack(failed)
             }
-            Some(_) => {
+            Some(_) if pending.boot == boot => {
                 self.pending = Some(pending);
                 Settled::Waiting
             }
+            Some(_) => Settled::Interrupted,
         }
     }
 
@@ -274,6 +286,7 @@ mod tests {
             root_hash: hash(text),
             from: version("1.0"),
             floor: None,
+            boot: "this".to_owned(),
             network: false,
             complaints: Vec::new(),
         }
@@ -350,7 +363,13 @@ mod tests {
             |reason: &str| Settled::FellBack(Failed { reason: reason.to_owned(), ..failed("2") });
         let silent = fell_back("it never came so far as to say what was wrong");
         let updated = Settled::Updated { from: version("1.0"), to: version("2") };
+        let passed_over = || {
+            let mut state = on_trial(&[]);
+            state.pending.as_mut().unwrap().boot = "one before".to_owned();
+            state
+        };
         for (mut state, running, entry, expected, still_pending, failures) in [
+            (passed_over(), "1.0", entry("x_2+3.efi"), Settled::Interrupted, false, 0),
             (State::default(), "1.0", None, Settled::Nothing, false, 0),
             (on_trial(&[]), "2", entry("x_2.efi"), updated.clone(), false, 0),
             (on_trial(&["once"]), "2", entry("x_2+1-2.efi"), updated, false, 0),
@@ -359,7 +378,7 @@ mod tests {
             (on_trial(&[]), "1.0", entry("x_2+3.efi"), Settled::Waiting, true, 0),
             (on_trial(&[]), "1.0", None, Settled::Interrupted, false, 0),
         ] {
-            let settled = state.settle(&hash(running), entry.as_ref());
+            let settled = state.settle(&hash(running), entry.as_ref(), "this");
             assert_eq!(settled, expected);
             assert_eq!((state.pending.is_some(), state.failed.len()), (still_pending, failures));
             let is_updated = matches!(settled, Settled::Updated { .. });

@@ -36,6 +36,7 @@ pub fn settle(
     esp: &Path,
     folder: &StateFolder,
     state: &mut State,
+    boot: &str,
 ) -> Result<Settled, UpdateError> {
     let entries = Entries::of(esp, &running.image.id);
     let entry = match &state.pending {
@@ -43,7 +44,7 @@ pub fn settle(
         None => None,
     };
     let before = state.clone();
-    let settled = state.settle(&running.root_hash, entry.as_ref());
+    let settled = state.settle(&running.root_hash, entry.as_ref(), boot);
     if *state != before {
         folder.save(state)?;
     }
@@ -132,6 +133,7 @@ mod tests {
             root_hash: Sha256Digest::of(b"3"),
             from: "2".parse().unwrap(),
             floor: None,
+            boot: String::new(),
             network: false,
             complaints: Vec::new(),
         });

@@ -16,7 +16,7 @@ use super::state::{Pending, Permissions, State};
 use super::state_file::StateFolder;
 
 /// How an update is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct UpdateOptions {
     /// How often the loader tries the new release.
     pub tries: u32,
@@ -24,6 +24,8 @@ pub struct UpdateOptions {
     pub permissions: Permissions,
     /// Whether the machine is on a network now, which it then has to be with the new release.
     pub network: bool,
+    /// This boot, as the kernel names it.
+    pub boot: String,
 }
 
 /// A release that was written, and is started next.
@@ -93,6 +95,7 @@ impl Updater<'_> {
             root_hash: release.root_hash,
             from: self.running.image.version.clone(),
             floor: release.version_floor.clone(),
+            boot: options.boot,
             network: options.network,
             complaints: Vec::new(),
         });

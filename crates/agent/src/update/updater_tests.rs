@@ -218,8 +218,12 @@ impl Machine {
             keys: &keys(),
             folder: &StateFolder::new(self.dir.path().join("agent")),
         };
-        let options =
-            UpdateOptions { tries: 3, permissions: Permissions::default(), network: false };
+        let options = UpdateOptions {
+            tries: 3,
+            permissions: Permissions::default(),
+            network: false,
+            boot: "this".to_owned(),
+        };
         updater.install(Cursor::new(payload), &mut self.state, options, &mut |_| {})
     }
 
@@ -289,7 +293,7 @@ fn updates_go_from_slot_to_slot() {
         assert_eq!(machine.restart(), version);
         let hash = tree(version).root_hash;
         let entry = None;
-        let settled = machine.state.settle(&hash, entry);
+        let settled = machine.state.settle(&hash, entry, "next");
         assert!(matches!(settled, crate::update::Settled::Updated { .. }), "{settled:?}");
     }
 }
@@ -371,7 +375,12 @@ fn what_is_not_for_this_machine_is_refused_before_anything_is_written() {
         keys: &keys,
         folder: &StateFolder::new(machine.dir.path().join("agent")),
     };
-    let options = UpdateOptions { tries: 3, permissions: Permissions::default(), network: false };
+    let options = UpdateOptions {
+        tries: 3,
+        permissions: Permissions::default(),
+        network: false,
+        boot: "this".to_owned(),
+    };
     let good = payload("1.1", None);
     let result = updater.install(good.as_slice(), &mut State::default(), options, &mut |_| {});
     let error = result.unwrap_err();

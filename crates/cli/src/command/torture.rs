@@ -52,6 +52,10 @@ pub(crate) struct Torture {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 
+    /// Record nothing, but judge the log that --keep has kept once more
+    #[arg(long, requires = "keep")]
+    again: bool,
+
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -104,10 +108,13 @@ impl Torture {
             temporary.path()
         };
         let bench = Bench { dir, expected };
-        report::say("booting the old version for the first time");
-        let base = bench.prepare(&self.old)?;
-        report::say("updating it, and recording what is written");
-        let log = bench.record(&base, &self.payload)?;
+        let (mut base, mut log) = (dir.join("base.raw"), dir.join("writes.log"));
+        if !self.again {
+            report::say("booting the old version for the first time");
+            base = bench.prepare(&self.old)?;
+            report::say("updating it, and recording what is written");
+            log = bench.record(&base, &self.payload)?;
+        }
         let log = WriteLog::open(&log)?;
         report::say(&format!("cutting the power {} times", log.entries().len() + 1));
         let file =
