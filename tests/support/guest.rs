@@ -1,9 +1,9 @@
 //! Boots an image with the smoke test inside.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::FLAGSTONE;
@@ -14,7 +14,13 @@ pub(crate) struct Boot {
     pub(crate) report: BTreeMap<String, String>,
     /// The serial console, without escape sequences.
     pub(crate) console: String,
+    /// How often the machine had to be switched off and on again, since it did nothing any more.
+    pub(crate) power_cycles: usize,
 }
+
+/// After which silence a machine that restarts by itself is taken for one that hangs, and how often.
+const SILENCE: Duration = Duration::from_mins(5);
+const CYCLES_MAX: usize = 2;
 
 /// Words on the console that mean trouble in a boot that should go well.
 const TROUBLE: [&str; 9] = [
@@ -66,15 +72,59 @@ pub(crate) fn boot_with(image: &Path, state: &Path, limit: Duration, arguments: 
 }
 
 /// Boots as [`boot`] does, with whatever else is needed.
+///
+/// A machine that restarts by itself and says nothing for a long time is switched off and on again: now and then
+/// a kernel hangs in its first second where processors are emulated.
 pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extras<'_>) -> Boot {
-    let Extras { arguments, machine, script, restarts_by } = *extras;
     fs::create_dir_all(state).unwrap();
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
+    let _ = fs::remove_file(&log);
+    let cycles = if extras.restarts_by.is_some() { CYCLES_MAX } else { 0 };
+    let start = Instant::now();
+    let mut power_cycles = 0;
+    loop {
+        let mut child = spawn(image, state, extras);
+        let mut heard = (0, Instant::now());
+        let hangs = loop {
+            if child.try_wait().unwrap().is_some() {
+                break false;
+            }
+            let length = fs::metadata(&log).map_or(0, |log| log.len());
+            if length != heard.0 {
+                heard = (length, Instant::now());
+            }
+            let silent = power_cycles < cycles && heard.1.elapsed() > SILENCE;
+            if silent || start.elapsed() > limit {
+                // The program waits for QEMU, which ends with its console.
+                end_with_children(child.id());
+                child.wait().unwrap();
+                break silent;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        if !hangs {
+            break;
+        }
+        power_cycles += 1;
+        eprintln!("{}: said nothing any more, and is started again", image.display());
+    }
+    eprintln!("{}: booted for {} s", image.display(), start.elapsed().as_secs());
+    let console = without_escapes(&fs::read(&log).unwrap());
+    let report = fs::read_to_string(&report).unwrap_or_default();
+    let pairs = report.lines().filter_map(|line| line.split_once('='));
+    let report = pairs.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect();
+    Boot { report, console, power_cycles }
+}
+
+/// Starts a machine.
+fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
+    let Extras { arguments, machine, script, restarts_by } = *extras;
+    let (report, log) = (state.join("report"), state.join("console.log"));
     let script = script.unwrap_or(Path::new("smoke.sh"));
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guest");
     let credential = |name: &str, file: &Path| format!("{name}=@{}", guest.join(file).display());
-    let mut child = Command::new(FLAGSTONE)
+    Command::new(FLAGSTONE)
         .arg("run")
         .arg(image)
         .args(["--no-autologin", "--state"])
@@ -96,29 +146,14 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
         .arg("--")
         .args(if restarts_by.is_some() { &[][..] } else { &["-no-reboot"] })
         .args(["-device", "virtio-serial-pci", "-chardev"])
-        .arg(format!("file,id=report,path={}", report.display()))
+        .arg(format!("file,id=report,append=on,path={}", report.display()))
         .args(["-device", "virtserialport,chardev=report,name=flagstone.report"])
         .args(machine)
         .stdin(Stdio::null())
-        .stdout(fs::File::create(&log).unwrap())
+        .stdout(File::options().create(true).append(true).open(&log).unwrap())
         .stderr(Stdio::inherit())
         .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > limit {
-            // The program waits for QEMU, which ends with its console.
-            end_with_children(child.id());
-            child.wait().unwrap();
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    eprintln!("{}: booted for {} s", image.display(), start.elapsed().as_secs());
-    let console = without_escapes(&fs::read(&log).unwrap());
-    let report = fs::read_to_string(&report).unwrap_or_default();
-    let pairs = report.lines().filter_map(|line| line.split_once('='));
-    Boot { report: pairs.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect(), console }
+        .unwrap()
 }
 
 /// Ends a process and those it started, by their ids.
