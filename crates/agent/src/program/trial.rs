@@ -12,6 +12,10 @@ use super::here::{Here, complain, complaint_file, load, restart, root, state_fol
 use super::poll::fleet_lock;
 use super::report::{Failure, failure, say};
 
+/// The variable that the loader sets where it counts a boot (UAPI, Boot Loader Interface).
+const BOOT_COUNT_PATH: &str =
+    "sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+
 /// `flagstone-agent health`: fails if this boot is not to be called good.
 pub(crate) fn health() -> Result<ExitCode, Failure> {
     let settings = Settings::load(root())?;
@@ -83,29 +87,48 @@ pub(crate) fn settled() -> Result<ExitCode, Failure> {
 }
 
 /// `flagstone-agent fall-back`: a boot was not found good. If the loader still counts, the machine restarts,
-/// and the loader tries again or goes back.
+/// and the loader tries again or goes back. Nothing that is wrong with this system keeps it from that.
 pub(crate) fn fall_back() -> Result<ExitCode, Failure> {
-    let mut here = match Here::open() {
+    let on_trial = match Here::open() {
         Err(Failure::Update(UpdateError::NoDisk)) => {
             say("this system runs from memory: there is nothing to go back to");
             return Ok(ExitCode::SUCCESS);
         }
-        here => here?,
+        Ok(mut here) => {
+            let on_trial = standing(&here.running, here.esp.folder())
+                .map_or_else(|_| is_counted(), |standing| standing == Standing::OnTrial);
+            if on_trial && let Err(error) = complain_of_this_boot(&mut here) {
+                failure(&error);
+            }
+            on_trial
+        }
+        Err(error) => {
+            failure(&error);
+            is_counted()
+        }
     };
-    if standing(&here.running, here.esp.folder())? == Standing::Good {
+    if on_trial {
+        restart()?;
+    } else {
         say("this version was found good before: the machine goes on as it is");
-        return Ok(ExitCode::SUCCESS);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells whether the loader counts this boot, as it left word for systemd-bless-boot.
+fn is_counted() -> bool {
+    root().join(BOOT_COUNT_PATH).exists()
+}
+
+/// Remembers what is wrong.
+fn complain_of_this_boot(here: &mut Here) -> Result<(), Failure> {
     let reason = match fs::read_to_string(complaint_file()) {
         Ok(text) => text.trim().to_owned(),
         Err(_) => failed_units()?,
     };
     say(&format!("version {} is not good: {reason}", here.running.image.version));
     here.state.complain(&reason);
-    here.folder.save(&here.state)?;
-    drop(here);
-    restart()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(here.folder.save(&here.state)?)
 }
 
 fn failed_units() -> Result<String, Failure> {

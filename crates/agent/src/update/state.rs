@@ -192,7 +192,6 @@ impl State {
             return Settled::Updated { from: pending.from, to: pending.version };
         }
         match entry {
-            None => Settled::Interrupted,
             Some(entry) if entry.has_failed() => {
                 let reason = match pending.complaints.last() {
                     Some(reason) => reason.clone(),
@@ -207,7 +206,7 @@ impl State {
                 self.pending = Some(pending);
                 Settled::Waiting
             }
-            Some(_) => Settled::Interrupted,
+            _ => Settled::Interrupted,
         }
     }
 
