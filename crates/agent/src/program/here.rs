@@ -94,6 +94,15 @@ pub(crate) fn systemctl(arguments: &[&str]) -> Result<(bool, String), Failure> {
     Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
+/// Restarts the machine, in order if that can be had: in emergency mode, jobs that cannot be taken back keep
+/// others out of the queue. File systems are synced and unmounted in either case.
+pub(crate) fn restart_anyway() -> Result<(), Failure> {
+    restart().or_else(|error| match systemctl(&["--force", "reboot"])? {
+        (true, _) => Ok(()),
+        (false, _) => Err(error),
+    })
+}
+
 /// Restarts the machine, in order.
 pub(crate) fn restart() -> Result<(), Failure> {
     match systemctl(&["--no-block", "reboot"])? {

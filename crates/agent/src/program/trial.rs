@@ -8,7 +8,9 @@ use flagstone_agent::update::{
     run_checks, settle, standing, wait_for_route,
 };
 
-use super::here::{Here, complain, complaint_file, load, restart, root, state_folder, systemctl};
+use super::here::{
+    Here, complain, complaint_file, load, restart_anyway, root, state_folder, systemctl,
+};
 use super::poll::fleet_lock;
 use super::report::{Failure, failure, say};
 
@@ -108,7 +110,7 @@ pub(crate) fn fall_back() -> Result<ExitCode, Failure> {
         }
     };
     if on_trial {
-        restart()?;
+        restart_anyway()?;
     } else {
         say("this version was found good before: the machine goes on as it is");
     }
