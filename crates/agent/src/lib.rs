@@ -1,4 +1,4 @@
-//! What runs on the machine: the installer.
+//! What runs on the machine: the installer, and what updates it ([`update`]).
 //!
 //! [`Location`] says where an image is; [`VerifiedImage::find`] gets the list of digests beside it
 //! and checks its signatures before a byte of it is read; [`Machine::check`] refuses disks that are

@@ -6,7 +6,6 @@
 
 mod disk;
 mod entries;
-mod entry_name;
 mod error;
 mod esp;
 mod health;
@@ -24,14 +23,13 @@ mod window;
 
 pub use disk::{SystemDisk, UpdateDisk};
 pub use entries::Entries;
-pub use entry_name::{BootCounter, EntryName, NoEntry};
 pub use error::UpdateError;
 pub use esp::Esp;
 pub use health::{HealthLimits, has_default_route, run_checks, wait_for_route};
 pub use metrics::Metrics;
-pub use poll::{Poll, boot_id, machine_id, poll, seconds};
+pub use poll::{Poll, poll, seconds};
 pub use reboot_lock::{EtcdLock, LockError, RebootLock};
-pub use running::Running;
+pub use running::{Running, boot_id, machine_id};
 pub use settings::{LockSettings, Reboot, Settings};
 pub use slots::{Slot, Slots};
 pub use state::{Failed, Pending, Permissions, Refusal, Settled, State};

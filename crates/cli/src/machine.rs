@@ -143,16 +143,9 @@ impl Machine<'_> {
         }
         let found = image.canonicalize();
         let image = found.with_context(|| format!("failed to find {}", image.display()))?;
-        let qemu_img = find_program("qemu-img").ok_or_else(|| missing("qemu-img"))?;
-        let output = Command::new(qemu_img)
-            .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
-            .args([image.as_os_str(), disk.as_os_str(), OsStr::new(self.disk_size)])
-            .output()
-            .context("failed to start qemu-img")?;
-        if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            anyhow::bail!("failed to make the machine's disk: {}", words.trim());
-        }
+        let form = ["create", "-q", "-f", "qcow2", "-F", "raw", "-b"].map(OsStr::new);
+        let files = [image.as_os_str(), disk.as_os_str(), OsStr::new(self.disk_size)];
+        qemu_img(&[&form[..], &files].concat()).context("failed to make the machine's disk")?;
         Ok(disk)
     }
 
@@ -182,6 +175,21 @@ impl Machine<'_> {
         fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
         Ok(path)
     }
+}
+
+/// Copies a disk to a plain file, with holes for zeros; `format` is what it is.
+pub(crate) fn copy_disk(from: &Path, format: &str, to: &Path) -> Result<()> {
+    let form = ["convert", "-q", "-f", format, "-O", "raw"].map(OsStr::new);
+    let context = || format!("failed to copy {}", from.display());
+    qemu_img(&[&form[..], &[from.as_os_str(), to.as_os_str()]].concat()).with_context(context)
+}
+
+fn qemu_img(arguments: &[&OsStr]) -> Result<()> {
+    let program = find_program("qemu-img").ok_or_else(|| missing("qemu-img"))?;
+    let output = Command::new(program).args(arguments).output();
+    let output = output.context("failed to start qemu-img")?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
 }
 
 /// Adds a disk of which every write and every flush is recorded. The disk itself need keep no promises.

@@ -6,7 +6,7 @@
 //! plans are made before the first byte is written.
 //!
 //! The crate knows partition tables, partition types (Discoverable Partitions Specification,
-//! UAPI.2) and FAT32. It must not know what is inside the usr image, how the files of the ESP are
+//! UAPI.2), FAT32, and how kernel images on the ESP are named ([`BootEntry`]). It must not know what is inside the usr image, how the files of the ESP are
 //! made, or where a disk image is kept: it writes to whatever can seek. It links no builder code,
 //! since the agent uses it too. Nothing here reads a clock or makes up identifiers: those are
 //! derived from a seed.
@@ -20,6 +20,7 @@
 //! build proves its EFI system partition through a second implementation. [`EspReader`]
 //! reads partitions of unknown origin and trusts nothing in them.
 
+mod boot_entry;
 mod content;
 mod error;
 mod esp;
@@ -41,6 +42,7 @@ mod stream;
 mod table;
 mod write;
 
+pub use boot_entry::{BootCounter, BootEntry, NoBootEntry};
 pub use content::Content;
 pub use error::{DiskError, FatError};
 pub use esp::{EspOptions, EspUse, build_esp, esp_fits};

@@ -1,9 +1,9 @@
-use std::cmp::Reverse;
 use std::fmt;
 
 use flagstone_artifact::{ImageVersion, Sha256Digest};
 use flagstone_disk::{
-    DiskTable, EspEntry, EspReader, PartitionType, TableEntry, read_table, slot_identifiers,
+    BootEntry, DiskTable, EspEntry, EspReader, PartitionType, TableEntry, read_table,
+    slot_identifiers,
 };
 
 use crate::{Expected, Replay, Version};
@@ -43,9 +43,8 @@ pub struct Loader<'a> {
 
 /// A kernel image that the loader may start.
 struct Candidate {
-    entry: EspEntry,
-    stem: String,
-    failed: bool,
+    file: EspEntry,
+    entry: BootEntry,
     version: ImageVersion,
 }
 
@@ -89,14 +88,17 @@ impl<'a> Loader<'a> {
         let reader = EspReader::open(&read).map_err(|error| error.to_string())?;
         let folder = reader.folder(&["EFI", "Linux"]).map_err(|error| error.to_string())?;
         let mut candidates: Vec<Candidate> = folder.into_iter().filter_map(Candidate::of).collect();
-        candidates
-            .sort_by(|a, b| a.failed.cmp(&b.failed).then_with(|| b.version.compare(&a.version)));
-        candidates.sort_by_key(|candidate| Reverse(!candidate.failed));
+        candidates.sort_by(|a, b| {
+            a.entry
+                .has_failed()
+                .cmp(&b.entry.has_failed())
+                .then_with(|| b.version.compare(&a.version))
+        });
         let Expected { old, new } = self.expected;
         let mut chosen = None;
         for candidate in &candidates {
-            let name = &candidate.entry.name;
-            let content = reader.content(&candidate.entry, UKI_MAX);
+            let name = &candidate.file.name;
+            let content = reader.content(&candidate.file, UKI_MAX);
             let content = content.map_err(|error| format!("{name} cannot be read: {error}"))?;
             // The loader lists what it can read the sections of.
             if is_pe(&content) {
@@ -105,10 +107,10 @@ impl<'a> Loader<'a> {
             }
         }
         let (first, content) = chosen.ok_or("the loader has no kernel image")?;
-        let version = [old, new].into_iter().find(|version| version.stem() == first.stem);
-        let version = version.ok_or_else(|| format!("the loader starts {}", first.entry.name))?;
+        let version = [old, new].into_iter().find(|version| version.stem() == first.entry.stem);
+        let version = version.ok_or_else(|| format!("the loader starts {}", first.file.name))?;
         if Sha256Digest::of(&content) != version.uki {
-            return Err(format!("{} is not complete", first.entry.name));
+            return Err(format!("{} is not complete", first.file.name));
         }
         let (usr, verity) = slot(&table, version)?;
         if std::ptr::eq(version, new) {
@@ -119,13 +121,10 @@ impl<'a> Loader<'a> {
 }
 
 impl Candidate {
-    fn of(entry: EspEntry) -> Option<Self> {
-        let name = entry.name.strip_suffix(".efi").filter(|_| !entry.is_folder)?;
-        let (stem, counter) = name.split_once('+').map_or((name, None), |(a, b)| (a, Some(b)));
-        let left = counter.map(|counter| counter.split('-').next().unwrap_or_default());
-        let version = stem.rsplit('_').next()?.parse().ok()?;
-        let failed = left.is_some_and(|left| left.parse() == Ok(0));
-        Some(Self { stem: stem.to_owned(), failed, version, entry })
+    fn of(file: EspEntry) -> Option<Self> {
+        let entry: BootEntry = file.name.parse().ok().filter(|_| !file.is_folder)?;
+        let version = entry.version()?;
+        Some(Self { file, entry, version })
     }
 }
 

@@ -32,7 +32,7 @@ pub struct CutPoint {
 }
 
 /// What came of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TortureReport {
     /// Writes and discards in the log.
     pub writes: usize,
@@ -76,7 +76,6 @@ pub fn torture(
         Loader::new(expected, &before).map_err(|reason| start(format!("neither: {reason}")))?;
     let areas = Areas::of(&table, len, expected);
     let mut run = Run {
-        log,
         expected,
         loader,
         areas,
@@ -89,18 +88,7 @@ pub fn torture(
         slot: None,
         spoiled: false,
         random: Random::new(1),
-        report: TortureReport {
-            writes: 0,
-            flushes: 0,
-            prefixes: 0,
-            reorderings: 0,
-            old: 0,
-            new: 0,
-            bad: 0,
-            bad_points: Vec::new(),
-            switch: None,
-            worst: (0, 0),
-        },
+        report: TortureReport::default(),
     };
     run.judge();
     if run.verdict != Verdict::Old {
@@ -153,7 +141,6 @@ fn touches(entry: &LogEntry, areas: &[Range<u64>]) -> bool {
 }
 
 struct Run<'a> {
-    log: &'a WriteLog,
     expected: &'a Expected,
     loader: Loader<'a>,
     areas: Areas,
@@ -278,7 +265,6 @@ impl Run<'_> {
             self.count(CutPoint { entries: index - epoch.len() + begun, lost, verdict });
         }
         self.epoch = epoch;
-        debug_assert!(self.log.entries().len() >= index);
     }
 }
 

@@ -1,5 +1,5 @@
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use flagstone_agent::update::{
     standing,
 };
 
-use super::report::{Failure, warn};
+use super::report::{Failure, say, warn};
 
 const ROOT: &str = "/";
 const STATE: &str = "/var/lib/flagstone/agent";
@@ -34,6 +34,17 @@ impl Here {
         let mut disk = SystemDisk::new(ROOT, running.disk.clone());
         let esp = Esp::mount(&mut disk, &mount_point())?;
         Ok(Self { running, disk, esp, folder, state, _lock: lock })
+    }
+
+    /// Opens the machine; says so, and returns none, if it runs from memory.
+    pub(crate) fn on_disk() -> Result<Option<Self>, Failure> {
+        match Self::open() {
+            Err(Failure::Update(UpdateError::NoDisk)) => {
+                say("this system runs from memory: there is nothing to do");
+                Ok(None)
+            }
+            here => here.map(Some),
+        }
     }
 
     /// Leaves word for who measures: in /run, since it is about this boot.
@@ -82,7 +93,11 @@ pub(crate) fn complaint_file() -> PathBuf {
 /// Leaves word.
 pub(crate) fn complain(text: &str) -> Result<(), Failure> {
     let path = complaint_file();
-    let written = File::create(&path).and_then(|mut file| writeln!(file, "{text}"));
+    let write = || {
+        fs::create_dir_all(RUN)?;
+        fs::write(&path, format!("{text}\n"))
+    };
+    let written = write();
     written.map_err(|source| UpdateError::State { path, source }.into())
 }
 

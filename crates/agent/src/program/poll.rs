@@ -16,13 +16,7 @@ use super::update::{install, report};
 
 /// `flagstone-agent poll`: does what the channel and the settings say.
 pub(crate) fn run() -> Result<ExitCode, Failure> {
-    let mut here = match Here::open() {
-        Err(Failure::Update(UpdateError::NoDisk)) => {
-            say("this system runs from memory: there is nothing to update");
-            return Ok(ExitCode::SUCCESS);
-        }
-        here => here?,
-    };
+    let Some(mut here) = Here::on_disk()? else { return Ok(ExitCode::SUCCESS) };
     let settings = Settings::load(root())?;
     if standing(&here.running, here.esp.folder())? == Standing::OnTrial {
         say("this version is still on trial: nothing is updated before it is found good");

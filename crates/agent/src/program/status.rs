@@ -2,10 +2,9 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use flagstone_agent::update::{
-    BootCounter, Entries, Esp, Failed, Pending, Running, Settings, SystemDisk,
-};
+use flagstone_agent::update::{Entries, Esp, Failed, Pending, Running, Settings, SystemDisk};
 use flagstone_artifact::{ImageName, ImageVersion, Sha256Digest};
+use flagstone_disk::BootCounter;
 use serde::Serialize;
 
 use super::here::{load, mount_point, root, state_folder};

@@ -59,13 +59,7 @@ fn containerd_runs() -> Result<bool, Failure> {
 
 /// `flagstone-agent settle`: draws the conclusions of a boot that was found good.
 pub(crate) fn settled() -> Result<ExitCode, Failure> {
-    let mut here = match Here::open() {
-        Err(Failure::Update(UpdateError::NoDisk)) => {
-            say("this system runs from memory: there is nothing to conclude");
-            return Ok(ExitCode::SUCCESS);
-        }
-        here => here?,
-    };
+    let Some(mut here) = Here::on_disk()? else { return Ok(ExitCode::SUCCESS) };
     let esp = here.esp.folder().to_owned();
     match settle(&here.running, &esp, &here.folder, &mut here.state, &boot_id(root())?)? {
         Settled::Updated { from, to } => say(&format!("updated from {from} to {to}")),
@@ -91,12 +85,9 @@ pub(crate) fn settled() -> Result<ExitCode, Failure> {
 /// `flagstone-agent fall-back`: a boot was not found good. If the loader still counts, the machine restarts,
 /// and the loader tries again or goes back. Nothing that is wrong with this system keeps it from that.
 pub(crate) fn fall_back() -> Result<ExitCode, Failure> {
-    let on_trial = match Here::open() {
-        Err(Failure::Update(UpdateError::NoDisk)) => {
-            say("this system runs from memory: there is nothing to go back to");
-            return Ok(ExitCode::SUCCESS);
-        }
-        Ok(mut here) => {
+    let on_trial = match Here::on_disk() {
+        Ok(None) => return Ok(ExitCode::SUCCESS),
+        Ok(Some(mut here)) => {
             let on_trial = standing(&here.running, here.esp.folder())
                 .map_or_else(|_| is_counted(), |standing| standing == Standing::OnTrial);
             if on_trial && let Err(error) = complain_of_this_boot(&mut here) {

@@ -3,9 +3,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flagstone_artifact::ImageId;
+use flagstone_disk::{BootCounter, BootEntry};
 use flagstone_payload::FileTarget;
 
-use super::entry_name::{BootCounter, EntryName};
 use super::error::UpdateError;
 
 /// What a kernel image is called until it is complete; the loader looks at `*.efi` alone.
@@ -29,12 +29,12 @@ impl Entries {
     ///
     /// # Errors
     /// [`UpdateError::Esp`].
-    pub fn list(&self) -> Result<Vec<EntryName>, UpdateError> {
+    pub fn list(&self) -> Result<Vec<BootEntry>, UpdateError> {
         let failed = |source| self.failed("read", source);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            let name = name.to_str().and_then(|name| name.parse::<EntryName>().ok());
+            let name = name.to_str().and_then(|name| name.parse::<BootEntry>().ok());
             names.extend(name.filter(|name| name.stem.starts_with(&self.prefix)));
         }
         names.sort();
@@ -45,7 +45,7 @@ impl Entries {
     ///
     /// # Errors
     /// [`UpdateError::Esp`].
-    pub fn find(&self, stem: &str) -> Result<Option<EntryName>, UpdateError> {
+    pub fn find(&self, stem: &str) -> Result<Option<BootEntry>, UpdateError> {
         Ok(self.list()?.into_iter().find(|name| name.stem == stem))
     }
 
@@ -76,8 +76,8 @@ impl Entries {
         self.sync()
     }
 
-    /// Makes room for a new kernel image: a file that the loader does not see, of its full length, so
-    /// that a partition that is full is one before anything else is written.
+    /// Begins a new kernel image, in a file that the loader does not see. A partition without room for all
+    /// of it is found here, before anything of it is written.
     ///
     /// # Errors
     /// [`UpdateError::EspFull`], [`UpdateError::Esp`].
@@ -102,20 +102,20 @@ impl Entries {
     /// [`UpdateError::Esp`].
     pub fn finish(&self, stem: &str, tries: u32) -> Result<(), UpdateError> {
         let counter = Some(BootCounter { left: tries, done: 0 });
-        self.rename(UNFINISHED, &EntryName { stem: stem.to_owned(), counter })
+        self.rename(UNFINISHED, &BootEntry { stem: stem.to_owned(), counter })
     }
 
     /// Makes the loader pass over an entry.
     ///
     /// # Errors
     /// [`UpdateError::Esp`].
-    pub fn give_up(&self, name: &EntryName) -> Result<(), UpdateError> {
+    pub fn give_up(&self, name: &BootEntry) -> Result<(), UpdateError> {
         let done = name.counter.map_or(0, |counter| counter.done).max(1);
         let counter = Some(BootCounter { left: 0, done });
-        self.rename(&name.to_string(), &EntryName { stem: name.stem.clone(), counter })
+        self.rename(&name.to_string(), &BootEntry { stem: name.stem.clone(), counter })
     }
 
-    fn rename(&self, from: &str, to: &EntryName) -> Result<(), UpdateError> {
+    fn rename(&self, from: &str, to: &BootEntry) -> Result<(), UpdateError> {
         let (from, to) = (self.folder.join(from), self.folder.join(to.to_string()));
         fs::rename(from, to).map_err(|source| self.failed("rename a file of", source))?;
         self.sync()

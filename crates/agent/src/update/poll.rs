@@ -6,7 +6,7 @@ use flagstone_fetch::{Transport, Url};
 use flagstone_repository::{Offer, Repository, TargetLocation};
 
 use super::error::UpdateError;
-use super::running::Running;
+use super::running::{Running, machine_id};
 use super::settings::Settings;
 use super::state::{Permissions, Refusal, State};
 use super::state_file::StateFolder;
@@ -35,7 +35,8 @@ pub enum Poll {
     Due {
         /// What.
         offer: Box<Offer>,
-        /// Payloads that bring it, the smallest first.
+        /// Payloads that bring it, the smallest first. What they hold is believed by their own signatures,
+        /// which cover every byte, not by the digests here.
         payloads: Vec<TargetLocation>,
     },
 }
@@ -80,26 +81,6 @@ pub fn poll(
     let payloads = names.map(|name| repo.target(name.as_str())).collect::<Result<_, _>>();
     let payloads = payloads.map_err(repository)?;
     Ok(Poll::Due { offer, payloads })
-}
-
-/// Returns what this machine is called, below a root folder: `/etc/machine-id`.
-///
-/// # Errors
-/// [`UpdateError::Read`].
-pub fn machine_id(root: &Path) -> Result<String, UpdateError> {
-    let path = root.join("etc/machine-id");
-    let id = fs::read_to_string(&path).map_err(|source| UpdateError::Read { path, source })?;
-    Ok(id.trim().to_owned())
-}
-
-/// Returns the kernel's name for this boot, below a root folder.
-///
-/// # Errors
-/// [`UpdateError::Read`].
-pub fn boot_id(root: &Path) -> Result<String, UpdateError> {
-    let path = root.join("proc/sys/kernel/random/boot_id");
-    let id = fs::read_to_string(&path).map_err(|source| UpdateError::Read { path, source })?;
-    Ok(id.trim().to_owned())
 }
 
 /// Returns the time, which is not before the image was made: a machine without a clock starts in 1970.

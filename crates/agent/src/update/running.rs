@@ -43,6 +43,22 @@ impl Running {
     }
 }
 
+/// Returns what this machine is called, below a root folder: `/etc/machine-id`.
+///
+/// # Errors
+/// [`UpdateError::Read`].
+pub fn machine_id(root: &Path) -> Result<String, UpdateError> {
+    Ok(read(&root.join("etc/machine-id"))?.trim().to_owned())
+}
+
+/// Returns the kernel's name for this boot, below a root folder.
+///
+/// # Errors
+/// [`UpdateError::Read`].
+pub fn boot_id(root: &Path) -> Result<String, UpdateError> {
+    Ok(read(&root.join("proc/sys/kernel/random/boot_id"))?.trim().to_owned())
+}
+
 fn image(path: &Path) -> Result<ImageName, UpdateError> {
     let text = read(path)?;
     let field = |key: &str| {

@@ -1,9 +1,8 @@
 use std::fmt;
 
 use flagstone_artifact::{ImageVersion, Sha256Digest};
+use flagstone_disk::BootEntry;
 use serde::{Deserialize, Serialize};
-
-use super::entry_name::EntryName;
 
 /// How many failed releases are remembered.
 const FAILED_MAX: usize = 16;
@@ -181,7 +180,7 @@ impl State {
     pub fn settle(
         &mut self,
         running: &Sha256Digest,
-        entry: Option<&EntryName>,
+        entry: Option<&BootEntry>,
         boot: &str,
     ) -> Settled {
         let Some(pending) = self.pending.take() else { return Settled::Nothing };
@@ -357,7 +356,7 @@ mod tests {
             }),
             ..State::default()
         };
-        let entry = |text: &str| Some(text.parse::<EntryName>().unwrap());
+        let entry = |text: &str| Some(text.parse::<BootEntry>().unwrap());
         let fell_back =
             |reason: &str| Settled::FellBack(Failed { reason: reason.to_owned(), ..failed("2") });
         let silent = fell_back("it never came so far as to say what was wrong");

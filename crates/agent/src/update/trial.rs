@@ -69,8 +69,7 @@ pub fn roll_back(
     let own = own.ok_or_else(|| none("the loader has no entry for what runs"))?;
     let mut others = names.iter().filter(|name| name.stem != own.stem && !name.has_failed());
     let other = others.next().ok_or_else(|| none("the loader has no other entry"))?;
-    let version = other.stem.rsplit('_').next().and_then(|text| text.parse().ok());
-    let version: ImageVersion = version.ok_or_else(|| none("the other entry has no version"))?;
+    let version = other.version().ok_or_else(|| none("the other entry has no version"))?;
     let current = &running.image.version;
     let is_newer = version.compare(current).is_gt();
     let (bad, root_hash) = match state.pending.take() {

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use flagstone_artifact::{Architecture, ImageName, Manifest, Sha256Digest};
 use flagstone_disk::{
-    DiskTable, Layout, LayoutRequest, PartitionName, PartitionSizes, TableEntry, read_table,
-    rename_partitions, verity_tree_bytes, write_disk,
+    BootEntry, DiskTable, Layout, LayoutRequest, PartitionName, PartitionSizes, TableEntry,
+    read_table, rename_partitions, verity_tree_bytes, write_disk,
 };
 use flagstone_image::verity::{HashTree, Parameters};
 use flagstone_payload::{
@@ -18,8 +18,8 @@ use flagstone_payload::{
 use flagstone_signature::{KeyKind, PrivateKey};
 
 use super::*;
+use crate::update::Refusal;
 use crate::update::disk::write_table;
-use crate::update::{EntryName, Refusal};
 
 const MIB: u64 = 1 << 20;
 
@@ -237,7 +237,7 @@ impl Machine {
     fn boots(&self) -> String {
         let entries = Entries::of(self.dir.path(), &self.running.image.id).list().unwrap();
         let best = entries.iter().filter(|name| !name.has_failed()).max_by(|a, b| {
-            let version = |name: &EntryName| name.stem["base_".len()..].parse::<ImageVersion>();
+            let version = BootEntry::version;
             version(a).unwrap().compare(&version(b).unwrap())
         });
         let best = best.expect("the loader has an entry");

@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ use flagstone_torture::{
 };
 use serde::Serialize;
 
-use crate::machine::{Boots, Machine};
+use crate::machine::{Boots, Machine, copy_disk};
 use crate::report::{self, Hinted};
 
 /// How long one boot may take, without KVM and on a busy machine.
@@ -344,20 +344,6 @@ fn points(entries: usize, switch: Option<usize>, count: usize) -> Vec<usize> {
     points.sort_unstable();
     points.dedup();
     points
-}
-
-/// Copies a disk, with holes for zeros.
-fn copy_disk(from: &Path, format: &str, to: &Path) -> Result<()> {
-    let output = Command::new("qemu-img")
-        .args(["convert", "-q", "-f", format, "-O", "raw"])
-        .args([from, to])
-        .output()
-        .context("failed to start qemu-img")?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        anyhow::bail!("failed to copy {}: {}", from.display(), words.trim());
-    }
-    Ok(())
 }
 
 fn apply(disk: &File, log: &WriteLog, entry: &LogEntry) -> Result<()> {
