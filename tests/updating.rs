@@ -1,8 +1,13 @@
 //! A machine through its updates, good and bad ones: each boot is a cold one, by firmware and loader.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
+
+use flagstone_artifact::Sha256Digest;
+use flagstone_image::verity::{HashTree, Parameters};
 
 use super::installing::flagstone;
 use crate::boot_server::BootServer;
@@ -44,6 +49,56 @@ fn payload(dir: &Path, key: &str, out: &Path, name: &str, more: &[&str]) {
     flagstone(&[&arguments, more].concat(), dir);
 }
 
+/// Makes the build of a version that has another /usr, which no recipe would give: its kernel image is that of
+/// another build, but for the root hash.
+fn crafted(dir: &Path, from: &Path, version: &str, usr: &[u8]) -> PathBuf {
+    let out = dir.join(format!("out-{version}"));
+    fs::create_dir(&out).unwrap();
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(support::artifact(from, ".manifest.json")).unwrap())
+            .unwrap();
+    let tree = HashTree::of(usr, Parameters::new([7; 32], [9; 16]).unwrap()).unwrap();
+    let old = manifest["root_hash"].as_str().unwrap().to_owned();
+    let new = tree.root_hash.to_string();
+    let mut kernel = fs::read(support::artifact(from, ".efi")).unwrap();
+    assert!(replace(&mut kernel, old.as_bytes(), new.as_bytes()) > 0);
+    manifest["version"] = version.into();
+    manifest["root_hash"] = new.into();
+    let mut sums = String::new();
+    for (suffix, data) in [
+        ("efi", kernel.as_slice()),
+        ("manifest.json", &serde_json::to_vec(&manifest).unwrap()),
+        ("usr.erofs", usr),
+        ("usr.verity", &tree.bytes),
+    ] {
+        let name = format!("base_{version}_x86-64.{suffix}");
+        fs::write(out.join(&name), data).unwrap();
+        writeln!(sums, "{}  {name}", Sha256Digest::of(data)).unwrap();
+    }
+    fs::write(out.join("SHA256SUMS"), sums).unwrap();
+    out
+}
+
+/// Replaces all occurrences of some bytes by as many others, and returns how many there were.
+fn replace(data: &mut [u8], old: &[u8], new: &[u8]) -> usize {
+    assert_eq!(old.len(), new.len());
+    let found: Vec<usize> =
+        (0..=data.len() - old.len()).filter(|at| data[*at..].starts_with(old)).collect();
+    for at in &found {
+        data[*at..*at + new.len()].copy_from_slice(new);
+    }
+    found.len()
+}
+
+/// Makes an image of /usr with nothing in it.
+fn empty_usr(dir: &Path) -> Vec<u8> {
+    let (root, image) = (dir.join("nothing"), dir.join("nothing.erofs"));
+    fs::create_dir(&root).unwrap();
+    let made = Command::new("mkfs.erofs").arg(&image).arg(&root).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    fs::read(image).unwrap()
+}
+
 /// Asserts that a step was refused with these words.
 fn assert_refused(boot: &guest::Boot, key: &str, words: &str) {
     let said = boot.report.get(key).map_or("", String::as_str);
@@ -73,6 +128,11 @@ fn prepare(dir: &Path, port: u16) -> PathBuf {
         let out = release(dir, port, version, more);
         payload(dir, key, &out, &format!("{name}.payload"), &[]);
     }
+    let empty = crafted(dir, &second, "0.8", &empty_usr(dir));
+    payload(dir, key, &empty, "empty.payload", &[]);
+    let large = crafted(dir, &second, "0.9", &vec![0; 257 << 20]);
+    payload(dir, key, &large, "large.payload", &[]);
+    fs::remove_dir_all(large).unwrap();
 
     let names = ["base_0.2_x86-64.payload", "base_0.2_x86-64.from_0.1.payload"];
     payload(dir, key, &second, names[0], &[]);
@@ -85,10 +145,18 @@ fn prepare(dir: &Path, port: u16) -> PathBuf {
     payload(dir, "strangers/development.key", &second, "stranger.payload", &[]);
     let good = fs::read(dir.join("site").join(names[0])).unwrap();
     fs::write(dir.join("site/cut.payload"), &good[..good.len() / 2]).unwrap();
-    let mut flipped = good;
+    let mut flipped = good.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
     fs::write(dir.join("site/flipped.payload"), flipped).unwrap();
+    // One that is signed, and says a root hash that its /usr has not.
+    let root_hash: Sha256Digest =
+        crate::manifest(&second)["root_hash"].as_str().unwrap().parse().unwrap();
+    let other = Sha256Digest::of(root_hash.as_bytes());
+    let mut lying = good;
+    assert_eq!(replace(&mut lying, root_hash.as_bytes(), other.as_bytes()), 1);
+    fs::write(dir.join("site/lying.payload"), lying).unwrap();
+    flagstone(&["payload", "sign", "site/lying.payload", "--key", key, "--force"], dir);
     first
 }
 
@@ -122,7 +190,7 @@ fn a_machine_lives_through_updates_good_and_bad() {
     );
     drop(server);
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
-    assert_eq!(of("7.end"), "yes", "{:#?}", boot.report);
+    assert_eq!(of("8.end"), "yes", "{:#?}", boot.report);
 
     // From slot to slot and back, and what the machine made its own comes along.
     for (step, version, slot) in [
@@ -134,6 +202,7 @@ fn a_machine_lives_through_updates_good_and_bad() {
         (5, "0.2", "5"),
         (6, "0.2", "5"),
         (7, "0.2", "5"),
+        (8, "0.2", "5"),
     ] {
         assert_eq!(of(&format!("{step}.version")), version, "step {step}");
         assert!(of(&format!("{step}.slot")).ends_with(slot), "step {step}");
@@ -154,18 +223,24 @@ fn assert_updates(boot: &guest::Boot) {
     assert_refused(boot, "0.next", "do not vouch for the payload");
     assert_refused(boot, "0.cut", "failed to read the payload");
     assert_refused(boot, "0.flipped", "wrong data");
+    assert_refused(boot, "0.lying", "root hash");
+    assert_refused(boot, "0.large", "too small");
     assert_refused(boot, "0.same", "it runs already");
     assert_refused(boot, "0.missing", "failed to get the update");
+    assert_refused(boot, "0.expired", "has expired");
     assert_refused(boot, "1.older", "0.2, which runs, is newer");
     assert_refused(boot, "1.full", "the EFI system partition is full");
     assert_refused(boot, "1.readonly", "EFI system partition");
     assert_refused(boot, "1.base", "is made from root hash");
     assert_eq!(of("1.left"), "base_0.2.efi");
-    for step in ["0", "1", "3", "4", "5", "6"] {
+    for step in ["0", "1b", "3", "4", "5", "6", "7"] {
         let said = of(&format!("{step}.installed"));
         assert!(said.starts_with("0 "), "step {step}: {said}");
     }
     assert_eq!(of("1.entries"), "base_0.1.efi base_0.2.efi");
+    // The kernel was told to restart at once in the middle of it, and it went on where that was.
+    assert!(of("1.cut").contains("operations"), "{}", of("1.cut"));
+    assert!(of("1b.installed").contains("went on after "), "{}", of("1b.installed"));
     // By the channel, and once only.
     assert!(of("0.installed").contains("wrote version 0.2"), "{}", of("0.installed"));
     assert!(of("1.polled").contains("it runs already"), "{}", of("1.polled"));
@@ -187,14 +262,16 @@ fn assert_fallbacks(boot: &guest::Boot) {
     assert_refused(boot, "4.again", "never came so far as to say what was wrong");
     assert_eq!(of("5.entries"), "base_0.2.efi base_0.5+0-2.efi");
     // A system that waits for somebody at its console; one that does nothing at all.
+    // And one whose /usr is as it was signed, and empty.
     assert_eq!(of("7.entries"), "base_0.2.efi base_0.7+0-1.efi");
-    let status: serde_json::Value = serde_json::from_str(of("7.status")).unwrap();
+    assert_eq!(of("8.entries"), "base_0.2.efi base_0.8+0-1.efi");
+    let status: serde_json::Value = serde_json::from_str(of("8.status")).unwrap();
     let failed = status["failed"].as_array().unwrap().iter();
     let failed: Vec<(&str, &str)> = failed
         .map(|failed| (failed["version"].as_str().unwrap(), failed["reason"].as_str().unwrap()))
         .collect();
     let versions: Vec<&str> = failed.iter().map(|(version, _)| *version).collect();
-    assert_eq!(versions, ["0.3", "0.4", "0.5", "0.6", "0.7"]);
+    assert_eq!(versions, ["0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]);
     // One that was switched off in its only try never came to say anything.
     if boot.power_cycles == 0 {
         assert_eq!(failed[2].1, "check 10-never failed (exit status: 7)");
@@ -202,5 +279,5 @@ fn assert_fallbacks(boot: &guest::Boot) {
     }
     let nothing_pending = (&false.into(), &serde_json::Value::Null);
     assert_eq!((&status["on_trial"], &status["pending"]), nothing_pending);
-    assert_refused(boot, "7.pinned", "pinned to version 0.2");
+    assert_refused(boot, "8.pinned", "pinned to version 0.2");
 }

@@ -1,6 +1,8 @@
 # Goes from version to version, one step at each boot that was found good; SERVER is replaced.
 step=$(cat /var/lib/step 2>/dev/null || echo 0)
 echo $((step + 1)) >/var/lib/step
+# After the power cut in step 1.
+[ "$step" != 1 ] || [ ! -e /var/lib/cut ] || step=1b
 say() { printf '%s.%s=%s\n' "$step" "$1" "$2"; }
 update() { flagstone-agent update --payload "SERVER/files/$1" "${@:2}"; }
 # Tries what has to be refused: its name in the report, then arguments.
@@ -33,8 +35,16 @@ case $step in
     refused next base-0.3.payload
     refused cut cut.payload
     refused flipped flipped.payload
+    refused lying lying.payload
+    refused large large.payload
     refused same base-0.1.payload
     refused missing no-such.payload
+    # A repository that nobody has signed anything in for years.
+    now=$(date +%s)
+    date --set="@$((now + 10 * 365 * 86400))" >/dev/null
+    flagstone-agent poll >/run/said 2>&1
+    say expired "$? $(tr '\n' ' ' </run/said)"
+    date --set="@$now" >/dev/null
     # By the channel, as the timer does it.
     mkdir -p /etc/flagstone
     echo 'reboot = "off"' >/etc/flagstone/update.toml
@@ -59,6 +69,16 @@ case $step in
     mount -o remount,rw /boot
     say left "$(ls /boot/EFI/Linux | tr '\n' ' ')"
     refused base base-0.3.from_0.1.payload
+    touch /var/lib/cut
+    echo 1 >/var/lib/step
+    sync
+    update base-0.3.from_0.2.payload >/dev/null 2>&1 &
+    until [ -e /var/lib/flagstone/agent/checkpoint.json ]; do sleep 0.1; done
+    say cut "$(tr '\n' ' ' </var/lib/flagstone/agent/checkpoint.json)"
+    sleep 1
+    echo b >/proc/sysrq-trigger
+    ;;
+1b)
     install base-0.3.from_0.2.payload
     ;;
 2)
@@ -84,6 +104,9 @@ case $step in
     install hangs.payload
     ;;
 7)
+    install empty.payload
+    ;;
+8)
     flagstone-agent pin >/run/said 2>&1
     refused pinned base-0.3.payload --older
     say end yes

@@ -97,6 +97,13 @@ impl<'a> Download<'a> {
         Ok(download)
     }
 
+    /// Goes on at another place of the file.
+    pub fn continue_at(&mut self, offset: u64) {
+        if offset != self.offset {
+            (self.offset, self.worked_at, self.body) = (offset.min(self.total), offset, None);
+        }
+    }
+
     /// Waits before another try, or gives up.
     fn pause_after(&mut self, error: TransportError) -> Result<(), InstallError> {
         self.body = None;

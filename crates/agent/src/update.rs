@@ -35,5 +35,5 @@ pub use slots::{Slot, Slots};
 pub use state::{Failed, Pending, Permissions, Refusal, Settled, State};
 pub use state_file::{Lock, StateFolder};
 pub use trial::{Standing, roll_back, settle, standing};
-pub use updater::{Installed, UpdateOptions, Updater};
+pub use updater::{Installed, PayloadSource, UpdateOptions, Updater};
 pub use window::{NoWindow, Window};

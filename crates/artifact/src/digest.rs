@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest, Sha256};
 
 use crate::{ParseError, serde_as_text};
@@ -75,6 +76,18 @@ impl Sha256Hasher {
         self.0.update(data);
     }
 
+    /// Returns what there is to keep in order to [go on](Self::from_state) later, in another process too: the
+    /// words of the digest and the bytes that do not yet fill a block. Its form is that of the crate `sha2`, which
+    /// may change with its minor versions.
+    pub fn state(&self) -> Vec<u8> {
+        self.0.serialize().to_vec()
+    }
+
+    /// Goes on from what was kept; `None` if it is not of this form.
+    pub fn from_state(state: &[u8]) -> Option<Self> {
+        Some(Self(Sha256::deserialize(state.try_into().ok()?).ok()?))
+    }
+
     /// Returns the digest of all bytes added.
     pub fn finish(self) -> Sha256Digest {
         Sha256Digest(self.0.finalize().into())
@@ -97,6 +110,22 @@ mod tests {
     fn the_empty_digest_is_the_known_one() {
         assert_eq!(Sha256Digest::of(b"").to_string(), EMPTY);
         assert_eq!(Sha256Hasher::new().finish(), EMPTY.parse().unwrap());
+    }
+
+    #[test]
+    fn a_digest_goes_on_where_it_was_left() {
+        let data: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for at in [0, 1, 63, 64, 65, 999, 1000] {
+            let mut hasher = Sha256Hasher::new();
+            hasher.update(&data[..at]);
+            let state = hasher.state();
+            let mut hasher = Sha256Hasher::from_state(&state).unwrap();
+            hasher.update(&data[at..]);
+            assert_eq!(hasher.finish(), Sha256Digest::of(&data), "at {at}");
+            for bad in [&state[1..], &[], &[&state[..], &[0]].concat()] {
+                assert!(Sha256Hasher::from_state(bad).is_none());
+            }
+        }
     }
 
     #[test]

@@ -4,17 +4,18 @@ use flagstone_image::verity::HashTree;
 use flagstone_signature::{PublicKey, Purpose};
 
 use crate::blobs::Blobs;
+use crate::checkpoint::Rest;
 use crate::patch::rebuild;
 use crate::read_back::{read_back, read_back_tree};
 use crate::source::read_extents;
 use crate::unpack::unpack;
 use crate::{
-    Method, Operation, OperationKind, Partition, PartitionName, PayloadError, Source, Sources,
-    Target, VerifiedMetadata,
+    Checkpoint, Manifest, Method, Operation, OperationKind, Partition, PartitionName, PayloadError,
+    Source, Sources, Target, VerifiedMetadata,
 };
 
-/// How many bytes are written before they have to be durable.
-const SYNC_BYTES: u64 = 64 << 20;
+/// How many bytes are written before they have to be durable: what a cut costs at most.
+const SYNC_BYTES: u64 = 16 << 20;
 
 /// Where the partitions of a payload go.
 #[expect(missing_debug_implementations, reason = "targets need not have it")]
@@ -25,6 +26,15 @@ pub struct Targets<'a> {
     pub uki: &'a mut dyn Target,
     /// The slot's hash tree, if it is to be written.
     pub verity: Option<&'a mut dyn Target>,
+}
+
+/// What is told while a payload is applied.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// So many bytes of the payload have been read.
+    Read(u64),
+    /// All up to here is durable.
+    Durable(&'a Checkpoint),
 }
 
 /// What was written, all of it read back and compared.
@@ -46,8 +56,10 @@ pub struct Applied {
 /// each operation's data is checked before it is written, and nothing is written but the blocks that
 /// the signed manifest names. At the end the payload's signatures are checked, everything is read back
 /// from the targets and compared, and the hash tree has to have the root that was signed. After any
-/// error the slot is not to be used. `old` is what a delta is made from; `progress` is told the
-/// bytes of the payload that were read.
+/// error the slot is not to be used. `old` is what a delta is made from; `progress` is told how far it is.
+///
+/// With `from`, what is durable already is not done again: `source` then stands where the checkpoint
+/// [says](Checkpoint::resumes_at), and one that does not fit is an error.
 ///
 /// # Errors
 /// [`PayloadError`]; targets that are too small are found before anything is written.
@@ -56,18 +68,23 @@ pub fn apply(
     source: impl Read,
     old: Option<Sources<'_>>,
     targets: &mut Targets<'_>,
-    progress: &mut dyn FnMut(u64),
+    from: Option<&Checkpoint>,
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Applied, PayloadError> {
     let manifest = metadata.manifest();
     let [usr, uki] = &manifest.partitions;
     manifest.methods.iter().try_for_each(Method::check)?;
     check_room(usr, targets.usr.capacity_bytes())?;
     check_room(uki, targets.uki.capacity_bytes())?;
-    let mut blobs = Blobs::new(source, metadata.hasher.clone(), metadata.blobs_at);
-    let methods = manifest.methods.as_slice();
-    write_partition(usr, methods, old.map(|old| old.usr), &mut blobs, targets.usr, progress)?;
-    write_partition(uki, methods, old.map(|old| old.uki), &mut blobs, targets.uki, progress)?;
-    let signers = metadata.check_end(blobs)?;
+    let rest = match from {
+        None => Rest::all(metadata),
+        Some(from) => from.rest(metadata).ok_or(PayloadError::Checkpoint)?,
+    };
+    let blobs = Blobs::new(source, rest.hasher, rest.at);
+    let mut writer = Writer { metadata, blobs, done: rest.done, progress };
+    writer.write_partition(0, old.map(|old| old.usr), targets.usr)?;
+    writer.write_partition(1, old.map(|old| old.uki), targets.uki)?;
+    let signers = metadata.check_end(writer.blobs)?;
     let tree = read_back_usr(metadata, usr, targets.usr)?;
     read_back(uki, targets.uki)?;
     if let Some(verity) = targets.verity.as_deref_mut() {
@@ -120,36 +137,61 @@ fn check_room(partition: &Partition, actual: u64) -> Result<(), PayloadError> {
     Err(PayloadError::TooSmall { partition: partition.name, expected, actual })
 }
 
-fn write_partition<R: Read>(
-    partition: &Partition,
-    methods: &[Method],
-    old: Option<&dyn Source>,
-    blobs: &mut Blobs<R>,
-    target: &mut dyn Target,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(), PayloadError> {
-    let mut out = Vec::new();
-    let mut since_sync = 0;
-    for (operation, number) in partition.operations.iter().zip(1..) {
-        let data = blobs.next(partition.name, number, operation)?;
-        let step = Step { partition, methods, operation, number };
-        match operation.kind {
-            OperationKind::Replace => step.write(data, target)?,
-            OperationKind::Zero => step.write_zeros(target)?,
-            _ => {
-                step.make(data, old, &mut out)?;
-                step.write(&out, target)?;
+/// Writes one partition after the other.
+struct Writer<'a, R> {
+    metadata: &'a VerifiedMetadata,
+    blobs: Blobs<R>,
+    /// Operations of each partition that are done.
+    done: [usize; 2],
+    progress: &'a mut dyn FnMut(Progress<'_>),
+}
+
+impl<R: Read> Writer<'_, R> {
+    /// Writes what is left of a partition.
+    fn write_partition(
+        &mut self,
+        index: usize,
+        old: Option<&dyn Source>,
+        target: &mut dyn Target,
+    ) -> Result<(), PayloadError> {
+        let Manifest { partitions, methods, .. } = self.metadata.manifest();
+        let partition = &partitions[index];
+        let mut out = Vec::new();
+        let mut since_sync = 0;
+        let operations = partition.operations.iter().zip(1..);
+        for (operation, number) in operations.skip(self.done[index]) {
+            let data = self.blobs.next(partition.name, number, operation)?;
+            let step = Step { partition, methods, operation, number };
+            match operation.kind {
+                OperationKind::Replace => step.write(data, target)?,
+                OperationKind::Zero => step.write_zeros(target)?,
+                _ => {
+                    step.make(data, old, &mut out)?;
+                    step.write(&out, target)?;
+                }
             }
+            self.done[index] = number;
+            since_sync += operation.target_bytes();
+            // Else the kernel would hold all of it, and stop everybody when it writes it out.
+            if since_sync >= SYNC_BYTES {
+                since_sync = 0;
+                self.sync(partition.name, target)?;
+            }
+            (self.progress)(Progress::Read(self.blobs.at()));
         }
-        since_sync += operation.target_bytes();
-        // Else the kernel would hold all of it, and stop everybody when it writes it out.
-        if since_sync >= SYNC_BYTES {
-            since_sync = 0;
-            sync(partition.name, target)?;
-        }
-        progress(blobs.at());
+        self.sync(partition.name, target)
     }
-    sync(partition.name, target)
+
+    fn sync(
+        &mut self,
+        partition: PartitionName,
+        target: &mut dyn Target,
+    ) -> Result<(), PayloadError> {
+        target.sync().map_err(|source| PayloadError::Sync { partition, source })?;
+        let checkpoint = Checkpoint::new(self.metadata, self.done, self.blobs.hasher());
+        (self.progress)(Progress::Durable(&checkpoint));
+        Ok(())
+    }
 }
 
 /// An operation and what it is one of.
@@ -265,8 +307,4 @@ fn write(
         offset,
         source,
     })
-}
-
-fn sync(partition: PartitionName, target: &mut dyn Target) -> Result<(), PayloadError> {
-    target.sync().map_err(|source| PayloadError::Sync { partition, source })
 }

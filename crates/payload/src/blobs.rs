@@ -28,6 +28,11 @@ impl<R: Read> Blobs<R> {
         self.at
     }
 
+    /// Returns the digest of all that was read, and of what came before.
+    pub(crate) fn hasher(&self) -> &Sha256Hasher {
+        &self.hasher
+    }
+
     /// Returns the data of the next operation, whose digest has been checked; empty if it has none.
     pub(crate) fn next(
         &mut self,

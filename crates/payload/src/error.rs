@@ -179,6 +179,9 @@ pub enum PayloadError {
     /// A delta without what it is made from.
     #[error("the payload is a delta: it needs the images that it is made from")]
     NoSource,
+    /// A checkpoint of something else.
+    #[error("the checkpoint was not taken of this payload")]
+    Checkpoint,
     /// What a delta is made from cannot be read.
     #[error("failed to read the old {partition} at byte {offset}")]
     Source {
@@ -312,6 +315,7 @@ impl PayloadError {
             Self::NoSource | Self::OldData { .. } => {
                 "name the images of the old release, or use a full payload"
             }
+            Self::Checkpoint => "begin anew",
             Self::Written { .. } | Self::RootHash { .. } | Self::Target { .. } => {
                 "the disk may be failing: look at `dmesg`"
             }

@@ -20,6 +20,7 @@
 
 mod apply;
 mod blobs;
+mod checkpoint;
 mod create;
 mod delta;
 mod error;
@@ -42,7 +43,8 @@ mod target;
 mod unpack;
 mod windows;
 
-pub use apply::{Applied, Targets, apply, verify};
+pub use apply::{Applied, Progress, Targets, apply, verify};
+pub use checkpoint::Checkpoint;
 pub use create::{CreateOptions, create};
 pub use error::PayloadError;
 pub use extent::{BLOCK, Extent};

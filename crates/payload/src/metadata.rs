@@ -1,6 +1,6 @@
 use std::io::{self, Read};
 
-use flagstone_artifact::Sha256Hasher;
+use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 use flagstone_signature::{PublicKey, Purpose, Signatures, Statement, TrustedKeys};
 
 use crate::slots::decode_slots;
@@ -116,6 +116,16 @@ impl VerifiedMetadata {
     /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns the digest of header and manifest, by which a payload can be told from any other.
+    pub fn digest(&self) -> Sha256Digest {
+        self.hasher.clone().finish()
+    }
+
+    /// Returns how many bytes come before the first blob.
+    pub fn blobs_at(&self) -> u64 {
+        self.blobs_at
     }
 
     /// Returns the trusted keys that signed the metadata.

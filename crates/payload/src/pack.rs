@@ -14,11 +14,14 @@ const XZ_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 19;
 /// What zstd's fastest level has to save before a slow compressor is tried: a 64th.
 const WORTH: usize = 64;
+/// What xz has to save: a 16th. Images are compressed already; the last percent of a payload would take a machine
+/// three times as long.
+const XZ_WORTH: usize = 16;
 
 /// Which compressors a payload may use. All readers of the format know xz.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// xz, where it saves something.
+    /// xz, where it saves a sixteenth.
     #[default]
     Xz,
     /// zstd, where it saves something: faster to apply, but for fewer readers.
@@ -32,7 +35,7 @@ pub(crate) struct Packed {
     pub(crate) digest: Option<Sha256Digest>,
 }
 
-/// Packs a chunk of whole blocks as whatever is smallest; the same for the same chunk.
+/// Packs a chunk of whole blocks, if that is worth its while; the same for the same chunk.
 pub(crate) fn pack(chunk: &[u8], compression: Compression) -> Result<Packed, PayloadError> {
     if chunk.chunks(64).all(|part| part.iter().fold(0, |all, byte| all | byte) == 0) {
         return Ok(Packed { kind: OperationKind::Zero, data: Vec::new(), digest: None });
@@ -48,7 +51,11 @@ pub(crate) fn pack(chunk: &[u8], compression: Compression) -> Result<Packed, Pay
                 (OperationKind::ReplaceZstd, data)
             }
         };
-        if packed.1.len() < chunk.len() {
+        let saved = match compression {
+            Compression::Xz => chunk.len() / XZ_WORTH,
+            Compression::Zstd => 0,
+        };
+        if packed.1.len() + saved < chunk.len() {
             best = packed;
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flagstone_agent::update::{
-    Installed, Permissions, Settings, UpdateError, UpdateOptions, Updater, boot_id,
+    Installed, PayloadSource, Permissions, Settings, UpdateError, UpdateOptions, Updater, boot_id,
     has_default_route,
 };
 use flagstone_agent::{Download, ImageSource, Location, Patience};
@@ -94,7 +94,10 @@ pub(crate) fn install(
 }
 
 pub(crate) fn report(installed: &Installed) {
-    let Installed { version, signed_by, .. } = installed;
+    let Installed { version, signed_by, continued_at, .. } = installed;
+    if let Some(bytes) = continued_at {
+        say(&format!("went on after {bytes} bytes of an update that was cut off"));
+    }
     say(&format!("wrote version {version}; it is started next"));
     for key in signed_by {
         say(&format!("  signed by {key}"));
@@ -103,6 +106,13 @@ pub(crate) fn report(installed: &Installed) {
 
 /// A download as a stream.
 struct Stream<'a>(Download<'a>);
+
+impl PayloadSource for Stream<'_> {
+    fn continue_at(&mut self, offset: u64) -> io::Result<()> {
+        self.0.continue_at(offset);
+        Ok(())
+    }
+}
 
 impl Read for Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

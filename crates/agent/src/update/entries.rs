@@ -58,7 +58,7 @@ impl Entries {
         File::open(self.folder.join(name)).map_err(|source| self.failed("read", source))
     }
 
-    /// Removes all but one, and what an update left unfinished; durable when it returns.
+    /// Removes all but one; durable when it returns.
     ///
     /// # Errors
     /// [`UpdateError::Esp`].
@@ -67,6 +67,14 @@ impl Entries {
             let path = self.folder.join(name.to_string());
             fs::remove_file(path).map_err(|source| self.failed("clean", source))?;
         }
+        self.sync()
+    }
+
+    /// Removes what an update left unfinished; durable when it returns.
+    ///
+    /// # Errors
+    /// [`UpdateError::Esp`].
+    pub fn forget_unfinished(&self) -> Result<(), UpdateError> {
         match fs::remove_file(self.folder.join(UNFINISHED)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(self.failed("clean", error));
@@ -76,22 +84,23 @@ impl Entries {
         self.sync()
     }
 
-    /// Begins a new kernel image, in a file that the loader does not see. A partition without room for all
-    /// of it is found here, before anything of it is written.
+    /// Begins a new kernel image, or goes on with an unfinished one, in a file that the loader does not see. A
+    /// partition without room for all of it is found here, before anything of it is written.
     ///
     /// # Errors
     /// [`UpdateError::EspFull`], [`UpdateError::Esp`].
     pub fn begin(&self, bytes: u64) -> Result<FileTarget, UpdateError> {
         let failed = |source| self.failed("write to", source);
         let free = rustix::fs::statvfs(&self.folder).map_err(|error| failed(error.into()))?;
-        let free_bytes = free.f_bavail.saturating_mul(free.f_frsize);
+        let path = self.folder.join(UNFINISHED);
+        let present = path.metadata().map_or(0, |metadata| metadata.len());
+        let free_bytes = free.f_bavail.saturating_mul(free.f_frsize).saturating_add(present);
         // Of the clusters, one may be needed for the folder.
         let needed_bytes = bytes.next_multiple_of(free.f_frsize.max(1)) + free.f_frsize;
         if free_bytes < needed_bytes {
             return Err(UpdateError::EspFull { free_bytes, needed_bytes });
         }
-        let path = self.folder.join(UNFINISHED);
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
         FileTarget::new(file.map_err(failed)?).map_err(failed)
     }
 
@@ -171,6 +180,9 @@ mod tests {
             "basement_1.efi",
         ]);
         entries.keep_only("base_0.1").unwrap();
+        assert!(names(&entries).contains(&UNFINISHED.to_owned()));
+        entries.forget_unfinished().unwrap();
+        entries.forget_unfinished().unwrap();
         assert_eq!(
             names(&entries),
             ["base_0.1.efi", "base_0.2.efi.orig", "basement_1.efi", "other_1.efi"]
@@ -183,10 +195,13 @@ mod tests {
         let mut target = entries.begin(4).unwrap();
         target.write_at(0, b"data").unwrap();
         assert_eq!(entries.list().unwrap().len(), 1);
+        // It is as it was left.
+        let mut target = entries.begin(4).unwrap();
+        target.write_at(3, b"e").unwrap();
         entries.finish("base_0.2", 3).unwrap();
         let found = entries.find("base_0.2").unwrap().unwrap();
         assert_eq!(found.to_string(), "base_0.2+3.efi");
-        assert_eq!(fs::read(entries.folder.join("base_0.2+3.efi")).unwrap(), b"data");
+        assert_eq!(fs::read(entries.folder.join("base_0.2+3.efi")).unwrap(), b"date");
         entries.give_up(&found).unwrap();
         assert_eq!(names(&entries), ["base_0.1.efi", "base_0.2+0-1.efi"]);
     }

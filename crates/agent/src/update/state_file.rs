@@ -2,13 +2,17 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use flagstone_payload::Checkpoint;
 use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
 
 use super::error::UpdateError;
 use super::state::State;
 
 /// The most bytes that a file of state is read of.
 const STATE_MAX: u64 = 1 << 20;
+/// The file that says how far an update has come.
+const CHECKPOINT: &str = "checkpoint.json";
 
 /// The folder in which the agent keeps what it remembers.
 #[derive(Clone, Debug)]
@@ -81,12 +85,45 @@ impl StateFolder {
     /// # Errors
     /// [`UpdateError::State`].
     pub fn save(&self, state: &State) -> Result<(), UpdateError> {
-        let path = self.file();
+        self.write("state.json", state)
+    }
+
+    /// Returns how far an update came that was cut off. What cannot be understood is as good as nothing.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let file = File::open(self.path.join(CHECKPOINT)).ok()?;
+        serde_json::from_reader(io::Read::take(file, STATE_MAX)).ok()
+    }
+
+    /// Keeps how far an update has come; durable when it returns.
+    ///
+    /// # Errors
+    /// [`UpdateError::State`].
+    pub fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), UpdateError> {
+        self.write(CHECKPOINT, checkpoint)
+    }
+
+    /// Forgets how far an update has come.
+    ///
+    /// # Errors
+    /// [`UpdateError::State`].
+    pub fn forget_checkpoint(&self) -> Result<(), UpdateError> {
+        let path = self.path.join(CHECKPOINT);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(UpdateError::State { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a file in the place of what was there, whole or not at all.
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), UpdateError> {
+        let path = self.path.join(name);
         let write = || {
             fs::create_dir_all(&self.path)?;
-            let new = self.path.join("state.json.new");
+            let new = self.path.join(format!("{name}.new"));
             let mut file = File::create(&new)?;
-            serde_json::to_writer_pretty(&mut file, state)?;
+            serde_json::to_writer_pretty(&mut file, value)?;
             file.write_all(b"\n")?;
             file.sync_all()?;
             fs::rename(&new, &path)?;

@@ -1,9 +1,12 @@
-use std::io::Read;
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use flagstone_artifact::{ImageVersion, Sha256Digest};
 use flagstone_disk::{EMPTY_LABEL, PartitionName, slot_identifiers};
-use flagstone_payload::{Applied, Metadata, Release, Sources, Targets, VerifiedMetadata, apply};
+use flagstone_payload::{
+    Applied, Checkpoint, Metadata, PayloadError, Progress, Release, Sources, Targets,
+    VerifiedMetadata, apply,
+};
 use flagstone_signature::{PublicKey, TrustedKeys};
 use serde::Serialize;
 
@@ -39,6 +42,24 @@ pub struct Installed {
     pub bytes: u64,
     /// Ids of the keys that signed it.
     pub signed_by: Vec<String>,
+    /// Where in the payload it went on, in bytes, if an earlier attempt was cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continued_at: Option<u64>,
+}
+
+/// A payload, read from front to back, or from where an earlier attempt was cut off.
+pub trait PayloadSource: Read {
+    /// Goes on at another place, in bytes from the start of the payload.
+    ///
+    /// # Errors
+    /// If it cannot be read from there.
+    fn continue_at(&mut self, offset: u64) -> io::Result<()>;
+}
+
+impl<T: AsRef<[u8]>> PayloadSource for Cursor<T> {
+    fn continue_at(&mut self, offset: u64) -> io::Result<()> {
+        self.seek(SeekFrom::Start(offset)).map(|_| ())
+    }
 }
 
 /// Writes releases to the slot that does not run.
@@ -69,7 +90,7 @@ impl Updater<'_> {
     /// Any [`UpdateError`].
     pub fn install(
         &mut self,
-        mut source: impl Read,
+        mut source: impl PayloadSource,
         state: &mut State,
         options: UpdateOptions,
         progress: &mut dyn FnMut(u64),
@@ -87,7 +108,8 @@ impl Updater<'_> {
         state.pending = None;
         self.folder.save(state)?;
         self.disk.rename(&empty_names(&slots.other, &release.root_hash))?;
-        let applied = self.write(&metadata, source, &slots, &entries, progress)?;
+        let mut work = Work { metadata: &metadata, source, slots: &slots, entries: &entries };
+        let (applied, continued_at) = self.write_or_continue(&mut work, progress)?;
         let names = [release.image.usr_label(), release.image.verity_label()];
         self.disk.rename(&slots.other.names(names, &release.root_hash))?;
         state.pending = Some(Pending {
@@ -101,11 +123,13 @@ impl Updater<'_> {
         });
         self.folder.save(state)?;
         entries.finish(&release.image.usr_label(), options.tries)?;
+        self.folder.forget_checkpoint()?;
         Ok(Installed {
             version: release.image.version.clone(),
             root_hash: release.root_hash,
             bytes: applied.usr_bytes + applied.uki_bytes,
             signed_by: applied.signers.iter().map(PublicKey::id).map(|id| id.to_string()).collect(),
+            continued_at,
         })
     }
 
@@ -153,14 +177,42 @@ impl Updater<'_> {
         }
     }
 
-    fn write(
+    /// Goes on with what was cut off; if that comes to nothing, or there is none, begins anew.
+    fn write_or_continue<S: PayloadSource>(
         &mut self,
-        metadata: &VerifiedMetadata,
-        source: impl Read,
-        slots: &Slots,
-        entries: &Entries,
+        work: &mut Work<'_, S>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(Applied, Option<u64>), UpdateError> {
+        let read = |offset, source| PayloadError::Read { offset, source };
+        let checkpoint = self.folder.checkpoint();
+        let offset = checkpoint.as_ref().and_then(|from| from.resumes_at(work.metadata));
+        if let Some(offset) = offset {
+            work.source.continue_at(offset).map_err(|source| read(offset, source))?;
+            match self.write(work, checkpoint.as_ref(), progress) {
+                Ok(applied) => return Ok((applied, Some(offset))),
+                // The connection broke once more, or what came was not what was signed.
+                Err(error) if is_about_source(&error) => return Err(error),
+                Err(_) => {}
+            }
+            let start = work.metadata.blobs_at();
+            work.source.continue_at(start).map_err(|source| read(start, source))?;
+        }
+        self.folder.forget_checkpoint()?;
+        work.entries.forget_unfinished()?;
+        let written = self.write(work, None, progress);
+        if written.as_ref().is_err_and(|error| !is_about_source(error)) {
+            self.folder.forget_checkpoint()?;
+        }
+        Ok((written?, None))
+    }
+
+    fn write<S: PayloadSource>(
+        &mut self,
+        work: &mut Work<'_, S>,
+        from: Option<&Checkpoint>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Applied, UpdateError> {
+        let Work { metadata, source, slots, entries } = work;
         let manifest = metadata.manifest();
         let [_, uki] = &manifest.partitions;
         let mut uki = entries.begin(uki.content.size)?;
@@ -173,8 +225,28 @@ impl Updater<'_> {
         };
         let old = old.as_ref().map(|(usr, uki)| Sources { usr, uki });
         let mut targets = Targets { usr: &mut *usr, uki: &mut uki, verity: Some(&mut *verity) };
-        Ok(apply(metadata, source, old, &mut targets, progress)?)
+        let folder = self.folder;
+        let mut progress = |what: Progress<'_>| match what {
+            Progress::Read(bytes) => progress(bytes),
+            // Whoever cannot remember begins anew one day; the update does not fail by that.
+            Progress::Durable(checkpoint) => drop(folder.save_checkpoint(checkpoint)),
+        };
+        Ok(apply(metadata, source, old, &mut targets, from, &mut progress)?)
     }
+}
+
+/// What is written where.
+struct Work<'a, S> {
+    metadata: &'a VerifiedMetadata,
+    source: S,
+    slots: &'a Slots,
+    entries: &'a Entries,
+}
+
+/// Whether what was written is as good as before.
+fn is_about_source(error: &UpdateError) -> bool {
+    let UpdateError::Payload { source } = error else { return false };
+    matches!(source, PayloadError::Read { .. } | PayloadError::Data { .. })
 }
 
 /// Names that no root hash finds, and that systemd takes for an absent partition.

@@ -210,13 +210,21 @@ impl Machine {
     }
 
     fn install(&mut self, payload: &[u8]) -> Result<Installed, UpdateError> {
+        self.install_from(Cursor::new(payload))
+    }
+
+    fn folder(&self) -> StateFolder {
+        StateFolder::new(self.dir.path().join("agent"))
+    }
+
+    fn install_from(&mut self, source: impl PayloadSource) -> Result<Installed, UpdateError> {
         let mut disk = self.disk();
         let mut updater = Updater {
             running: &self.running,
             disk: &mut disk,
             esp: self.dir.path(),
             keys: &keys(),
-            folder: &StateFolder::new(self.dir.path().join("agent")),
+            folder: &self.folder(),
         };
         let options = UpdateOptions {
             tries: 3,
@@ -224,7 +232,7 @@ impl Machine {
             network: false,
             boot: "this".to_owned(),
         };
-        updater.install(Cursor::new(payload), &mut self.state, options, &mut |_| {})
+        updater.install(source, &mut self.state, options, &mut |_| {})
     }
 
     fn entries(&self) -> Vec<String> {
@@ -315,12 +323,86 @@ fn whatever_write_fails_the_old_or_the_new_version_boots() {
         if result.is_ok() {
             break;
         }
-        // What was cut off is begun anew.
+        // What was cut off goes on, or is begun anew.
         machine.power.0.set(None);
-        machine.install(&good).unwrap();
+        let continued = machine.install(&good).unwrap().continued_at.is_some();
+        *outcomes.entry(format!("continued: {continued}")).or_insert(0) += 1;
         assert_eq!(machine.boots(), "1.2");
     }
-    assert!(outcomes["1.1"] > 5, "{outcomes:?}");
+    assert!(outcomes["1.1"] > 5 && outcomes["continued: true"] > 0, "{outcomes:?}");
+}
+
+/// A payload whose connection breaks at its kernel image, after all of /usr.
+struct Breaks(Cursor<Vec<u8>>);
+
+impl Read for Breaks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The signatures, and a few bytes of the kernel image.
+        let end = self.0.get_ref().len() as u64 - 81 - 5;
+        let left = usize::try_from(end.saturating_sub(self.0.position())).unwrap();
+        match buffer.len().min(left) {
+            0 => Err(io::ErrorKind::ConnectionReset.into()),
+            count => self.0.read(&mut buffer[..count]),
+        }
+    }
+}
+
+impl PayloadSource for Breaks {
+    fn continue_at(&mut self, offset: u64) -> io::Result<()> {
+        self.0.continue_at(offset)
+    }
+}
+
+#[test]
+fn an_update_goes_on_where_it_was_cut_off() {
+    let good = payload("1.1", None);
+    let cut_off = || {
+        let mut machine = Machine::new();
+        machine.install_from(Breaks(Cursor::new(good.clone()))).unwrap_err();
+        assert_eq!(machine.boots(), "1.0");
+        assert!(machine.folder().checkpoint().is_some());
+        machine
+    };
+    let usr_slot = |machine: &Machine| {
+        let table = machine.disk().table().unwrap();
+        let slots = Slots::find(&table, Architecture::X86_64, &tree("1.0").root_hash).unwrap();
+        slots.other.usr.offset_bytes
+    };
+
+    // The connection breaks once more, and then does not.
+    let mut machine = cut_off();
+    machine.install_from(Breaks(Cursor::new(good.clone()))).unwrap_err();
+    let at = machine.install(&good).unwrap().continued_at.unwrap();
+    assert!(at > 200 && at < good.len() as u64, "{at}");
+    assert_eq!(machine.boots(), "1.1");
+    assert_eq!(machine.folder().checkpoint(), None);
+
+    // What was written meanwhile became something else: it is found, and all is written anew.
+    let mut machine = cut_off();
+    machine.disk().file.write_all_at(b"?", usr_slot(&machine) + 5000).unwrap();
+    assert_eq!(machine.install(&good).unwrap().continued_at, None);
+    assert_eq!(machine.boots(), "1.1");
+
+    // So is it if the file of the kernel image is gone, or the memory of it damaged, or somebody else's.
+    let mut machine = cut_off();
+    fs::remove_file(machine.dir.path().join("EFI/Linux/flagstone.new")).unwrap();
+    machine.install(&good).unwrap();
+    assert_eq!(machine.boots(), "1.1");
+    let mut machine = cut_off();
+    fs::write(machine.dir.path().join("agent/checkpoint.json"), "{").unwrap();
+    assert_eq!(machine.install(&good).unwrap().continued_at, None);
+    let mut machine = cut_off();
+    let path = machine.dir.path().join("agent/checkpoint.json");
+    let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    value["hasher"][3] = (255 - value["hasher"][3].as_u64().unwrap()).into();
+    fs::write(&path, value.to_string()).unwrap();
+    assert_eq!(machine.install(&good).unwrap().continued_at, None);
+    assert_eq!(machine.boots(), "1.1");
+
+    // Another payload begins at its beginning.
+    let mut machine = cut_off();
+    assert_eq!(machine.install(&payload("1.2", None)).unwrap().continued_at, None);
+    assert_eq!(machine.boots(), "1.2");
 }
 
 #[test]
@@ -382,7 +464,7 @@ fn what_is_not_for_this_machine_is_refused_before_anything_is_written() {
         boot: "this".to_owned(),
     };
     let good = payload("1.1", None);
-    let result = updater.install(good.as_slice(), &mut State::default(), options, &mut |_| {});
+    let result = updater.install(Cursor::new(good), &mut State::default(), options, &mut |_| {});
     let error = result.unwrap_err();
     assert!(
         matches!(error, UpdateError::Payload { source: PayloadError::Signature { .. } }),

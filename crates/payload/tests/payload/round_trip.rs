@@ -1,9 +1,13 @@
 use std::io::{self, Read};
 
 use flagstone_image::verity::{HashTree, Parameters};
-use flagstone_payload::{Compression, Metadata, OperationKind, PayloadError, Targets, apply};
+use flagstone_payload::{
+    Checkpoint, Compression, Metadata, OperationKind, PayloadError, Progress, Targets, apply,
+};
 
-use crate::support::{apply_to, noise, payload, payload_with, three, trusted, varied_usr, verify};
+use crate::support::{
+    Memory, apply_to, noise, payload, payload_with, three, trusted, varied_usr, verify,
+};
 
 #[test]
 fn what_is_applied_is_what_was_released() {
@@ -50,7 +54,12 @@ fn a_payload_can_come_in_drops() {
     let [mut usr_target, mut uki_target, _] = three();
     let mut targets = Targets { usr: &mut usr_target, uki: &mut uki_target, verity: None };
     let mut seen = Vec::new();
-    apply(&metadata, source, None, &mut targets, &mut |at| seen.push(at)).unwrap();
+    let progress = &mut |progress: Progress<'_>| {
+        if let Progress::Read(at) = progress {
+            seen.push(at);
+        }
+    };
+    apply(&metadata, source, None, &mut targets, None, progress).unwrap();
     assert!(usr_target.data == usr && uki_target.data == uki);
     assert!(seen.is_sorted() && seen.last() == Some(&(payload.len() as u64 - 81)));
 }
@@ -123,4 +132,60 @@ fn a_payload_is_verified_without_writing() {
     let payload = payload(&varied_usr(), &noise(3, 5000), 2, &[1, 2]);
     let signers = verify(&payload, &trusted(&[1, 2], 2)).unwrap();
     assert_eq!(signers.len(), 2);
+}
+
+#[test]
+fn what_was_cut_off_goes_on_from_every_checkpoint() {
+    let (usr, uki) = (noise(1, 40 << 20), noise(2, 18 << 20));
+    let payload = payload_with(&usr, &uki, 1, &[1], Compression::Zstd);
+    let read = |payload: &[u8]| {
+        let metadata = Metadata::read(&mut &payload[..]).unwrap();
+        metadata.verify(&trusted(&[1], 1)).unwrap()
+    };
+    let metadata = read(&payload);
+    // What was on the disk at each checkpoint, and not a byte more.
+    let mut taken: Vec<Checkpoint> = Vec::new();
+    let apply_from =
+        |from: Option<&Checkpoint>, memory: &mut [Memory; 3], end: usize, taken: &mut Vec<_>| {
+            let [usr, uki, verity] = memory;
+            let mut targets = Targets { usr, uki, verity: Some(verity) };
+            let start =
+                from.map_or(metadata.blobs_at(), |from| from.resumes_at(&metadata).unwrap());
+            let source = &payload[usize::try_from(start).unwrap()..end];
+            let progress = &mut |progress: Progress<'_>| {
+                if let Progress::Durable(checkpoint) = progress {
+                    taken.push(checkpoint.clone());
+                }
+            };
+            apply(&metadata, source, None, &mut targets, from, progress)
+        };
+    apply_from(None, &mut three(), payload.len(), &mut taken).unwrap();
+    assert_eq!(taken.len(), 3 + 2, "{taken:?}");
+    for from in taken.clone() {
+        let at = usize::try_from(from.resumes_at(&metadata).unwrap()).unwrap();
+        let mut memory = three();
+        let mut before = Vec::new();
+        apply_from(None, &mut memory, at, &mut before).unwrap_err();
+        assert_eq!(before.last(), Some(&from));
+        let calls = memory[0].calls;
+        apply_from(Some(&from), &mut memory, payload.len(), &mut Vec::new()).unwrap();
+        assert!(memory[0].data == usr && memory[1].data == uki);
+        assert!(memory[0].calls - calls < 70, "/usr was written again: {}", memory[0].calls);
+    }
+
+    // One of another payload, or one that is out of order, is none of this one.
+    let other = payload_with(&usr[..8192], &uki, 1, &[1], Compression::Zstd);
+    assert_eq!(taken[0].resumes_at(&read(&other)), None);
+    let text = serde_json::to_string(&taken[0]).unwrap();
+    for (old, new) in [("[8,0]", "[8,1]"), ("[8,0]", "[99,0]"), ("\"hasher\":[", "\"hasher\":[1,")]
+    {
+        let changed = text.replace(old, new);
+        assert_ne!(changed, text);
+        let changed: Checkpoint = serde_json::from_str(&changed).unwrap();
+        assert_eq!(changed.resumes_at(&metadata), None);
+        let mut targets =
+            Targets { usr: &mut Memory::new(), uki: &mut Memory::new(), verity: None };
+        let error = apply(&metadata, &payload[..], None, &mut targets, Some(&changed), &mut |_| {});
+        assert!(matches!(error, Err(PayloadError::Checkpoint)));
+    }
 }

@@ -187,7 +187,7 @@ pub(crate) fn apply_to(
     let metadata = Metadata::read(&mut source)?.verify(keys)?;
     let [usr, uki, verity] = memory;
     let mut targets = Targets { usr, uki, verity: Some(verity) };
-    apply(&metadata, source, None, &mut targets, &mut |_| {})
+    apply(&metadata, source, None, &mut targets, None, &mut |_| {})
 }
 
 /// Checks a whole payload.
@@ -227,5 +227,5 @@ pub(crate) fn apply_delta(
     let [usr, uki, verity] = memory;
     let mut targets = Targets { usr, uki, verity: Some(verity) };
     let old = Sources { usr: &old[0], uki: &old[1] };
-    apply(&metadata, source, Some(old), &mut targets, &mut |_| {})
+    apply(&metadata, source, Some(old), &mut targets, None, &mut |_| {})
 }

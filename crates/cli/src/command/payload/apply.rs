@@ -84,7 +84,7 @@ impl Apply {
             uki: &mut uki.target,
             verity: verity.as_mut().map(|opened| &mut opened.target as _),
         };
-        let applied = apply(&metadata, source, old, &mut targets, &mut |_| {})?;
+        let applied = apply(&metadata, source, old, &mut targets, None, &mut |_| {})?;
         let named = [(Some(usr), Some(&self.usr)), (Some(uki), Some(&self.uki))];
         for (opened, path) in named.into_iter().chain([(verity, self.verity.as_ref())]) {
             if let (Some(Opened { file: Some(file), .. }), Some(path)) = (opened, path) {
