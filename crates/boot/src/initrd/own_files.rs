@@ -62,11 +62,11 @@ pub(super) const OWN_LINKS: [(&str, &str); 10] = [
 pub(super) const OWN_DIRECTORIES: [&str; 10] =
     ["dev", "etc", "proc", "root", "run", "sys", "sysroot", "tmp", "usr/lib64", "var"];
 
-/// Where Debian's package keeps Ignition, for initrds alone; where a tree has it, the initrd runs it.
+/// Where Debian's package keeps Ignition, for initrds alone; where a tree has it, the initrd runs it from there.
 pub(super) const IGNITION: &str = "usr/lib/dracut/modules.d/30ignition/ignition";
 
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 7] = [
+pub(super) const IGNITION_FILES: [OwnFile; 8] = [
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-first-boot.service",
         mode: 0o644,
@@ -81,6 +81,11 @@ pub(super) const IGNITION_FILES: [OwnFile; 7] = [
         path: "usr/lib/systemd/system/flagstone-provisioned.service",
         mode: 0o644,
         text: include_str!("../../assets/flagstone-provisioned.service"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/run-flagstone-usr.mount",
+        mode: 0o644,
+        text: include_str!("../../assets/run-flagstone-usr.mount"),
     },
     OwnFile {
         path: "usr/lib/systemd/system/ignition-.service.d/50-flagstone.conf",
@@ -101,7 +106,8 @@ pub(super) const IGNITION_FILES: [OwnFile; 7] = [
 ];
 
 /// What pulls its stages in.
-pub(super) const IGNITION_LINKS: [(&str, &str); 12] = [
+pub(super) const IGNITION_LINKS: [(&str, &str); 13] = [
+    ("usr/bin/ignition", "../../run/flagstone/usr/lib/dracut/modules.d/30ignition/ignition"),
     // What is written at boot lies in /run: /usr is read-only to services, in the initrd too.
     ("usr/lib/ignition/user.ign", "../../../run/flagstone/user.ign"),
     ("etc/resolv.conf", "../run/systemd/resolve/resolv.conf"),
