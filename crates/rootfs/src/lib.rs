@@ -60,6 +60,6 @@ pub use note::Note;
 pub use own_files::{OwnFile, OwnKind};
 pub use owners::{Capabilities, OwnerSpec, set_owners};
 pub use script_knowledge::script_knowledge;
-pub use split::{ETC_DEFAULTS, Kernel, Split, UsrTree, split};
+pub use split::{ETC_DEFAULTS, IGNITION_PROGRAM, Kernel, Split, UsrTree, split};
 pub use units::UnitsInput;
 pub use users::{GroupSpec, Home, UserSpec, UsersInput};

@@ -14,6 +14,9 @@ const STEP: &str = "split";
 /// Where the defaults of /etc are, below /usr; the machine lays its own /etc over them.
 pub const ETC_DEFAULTS: &str = "share/flagstone/etc";
 
+/// Where the image keeps the program Ignition, which its initrd runs.
+pub const IGNITION_PROGRAM: &str = "usr/lib/flagstone/ignition";
+
 /// What recreates the directories, links and empty files that packages have below /var.
 const VAR_SNIPPET: &str = "usr/lib/tmpfiles.d/flagstone-var.conf";
 
@@ -66,7 +69,8 @@ pub struct Split {
 ///   state does not belong to an image.
 /// - `/usr/local` stays as an empty directory: it is the administrator's, who may mount over it.
 /// - The kernel's configuration moves beside its modules, where tools look for it too.
-/// - What makers of an initrd take (`usr/lib/dracut`) is dropped: the image makes none.
+/// - What makers of an initrd take (`usr/lib/dracut`) is dropped: the image makes none. Only the program Ignition
+///   stays, as [`IGNITION_PROGRAM`], where the initrd runs it from.
 /// - No time is later than `date`, and /usr itself has exactly `date`: systemd takes a new time of
 ///   /usr as the sign of an update (`ConditionNeedsUpdate=`).
 ///
@@ -79,11 +83,22 @@ pub fn split(mut tree: Tree, date: Mtime) -> Result<Split, RootfsError> {
     write_var_snippet(&mut tree, date)?;
     move_etc(&mut tree, date)?;
     let dropped = dropped(&tree, &root_links);
+    keep_ignition(&mut tree, date)?;
     tree.remove("usr/lib/dracut").in_step(STEP)?;
     empty_usr_local(&mut tree, date)?;
     let mut usr = tree.subtree("usr").in_step(STEP)?;
     normalise_times(&mut usr, date);
     Ok(Split { usr: UsrTree(usr), kernel, root_links, dropped, notes })
+}
+
+fn keep_ignition(tree: &mut Tree, date: Mtime) -> Result<(), RootfsError> {
+    const PACKAGED: &str = "usr/lib/dracut/modules.d/30ignition/ignition";
+    if !tree.exists(PACKAGED) {
+        return Ok(());
+    }
+    let (_, id) = tree.resolve(PACKAGED).in_step(STEP)?;
+    let program = tree.inode(id).clone();
+    tree.put(IGNITION_PROGRAM, Metadata::root(0o755, date), program).in_step(STEP).map(|_| ())
 }
 
 fn root_links(tree: &Tree) -> BTreeMap<String, String> {
@@ -244,6 +259,8 @@ mod tests {
                 "usr/bin/sh",
                 "usr/lib/modules/6.1/kernel/x.ko",
                 "usr/lib/tmpfiles.d/a.conf",
+                "usr/lib/dracut/modules.d/30ignition/ignition",
+                "usr/lib/dracut/modules.d/30ignition/generator",
                 "usr/local/bin/x",
                 "etc/passwd",
                 "boot/vmlinuz-6.1",
@@ -260,6 +277,7 @@ mod tests {
         assert_eq!(&usr.read("share/flagstone/etc/passwd").unwrap()[..], b"etc/passwd");
         assert_eq!(&usr.read("lib/modules/6.1/config").unwrap()[..], b"boot/config-6.1");
         assert!(usr.exists("local") && !usr.exists("local/bin"));
+        assert!(usr.exists("lib/flagstone/ignition") && !usr.exists("lib/dracut"));
         let kernel = split.kernel.unwrap();
         assert_eq!((kernel.version.as_str(), &kernel.image[..]), ("6.1", &b"boot/vmlinuz-6.1"[..]));
         let dropped: Vec<String> = split.dropped.iter().map(ToString::to_string).collect();

@@ -62,7 +62,8 @@ pub(super) const OWN_LINKS: [(&str, &str); 10] = [
 pub(super) const OWN_DIRECTORIES: [&str; 10] =
     ["dev", "etc", "proc", "root", "run", "sys", "sysroot", "tmp", "usr/lib64", "var"];
 
-/// Where Debian's package keeps Ignition, for initrds alone; where a tree has it, the initrd runs it from there.
+/// Where Debian's package keeps Ignition, for initrds alone; the image of a tree that has it keeps it elsewhere
+/// (`flagstone_rootfs::IGNITION_PROGRAM`), and the initrd runs it from there.
 pub(super) const IGNITION: &str = "usr/lib/dracut/modules.d/30ignition/ignition";
 
 /// What goes with Ignition.
@@ -107,7 +108,7 @@ pub(super) const IGNITION_FILES: [OwnFile; 8] = [
 
 /// What pulls its stages in.
 pub(super) const IGNITION_LINKS: [(&str, &str); 13] = [
-    ("usr/bin/ignition", "../../run/flagstone/usr/lib/dracut/modules.d/30ignition/ignition"),
+    ("usr/bin/ignition", "../../run/flagstone/usr/lib/flagstone/ignition"),
     // What is written at boot lies in /run: /usr is read-only to services, in the initrd too.
     ("usr/lib/ignition/user.ign", "../../../run/flagstone/user.ign"),
     ("etc/resolv.conf", "../run/systemd/resolve/resolv.conf"),
