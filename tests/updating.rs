@@ -223,7 +223,7 @@ fn assert_updates(boot: &guest::Boot) {
     assert_refused(boot, "0.next", "do not vouch for the payload");
     assert_refused(boot, "0.cut", "failed to read the payload");
     assert_refused(boot, "0.flipped", "wrong data");
-    assert_refused(boot, "0.lying", "root hash");
+    assert_refused(boot, "0.lying", "usr has the wrong root");
     assert_refused(boot, "0.large", "too small");
     assert_refused(boot, "0.same", "it runs already");
     assert_refused(boot, "0.missing", "failed to get the update");
