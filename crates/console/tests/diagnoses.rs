@@ -193,3 +193,21 @@ fn every_kind_of_trouble_is_found() {
     let harmless = "(sd-exec-[9]: /usr/lib/systemd/system-generators/systemd-ssh-generator failed with exit status 1.";
     assert_eq!(trouble(harmless), []);
 }
+
+#[test]
+fn a_console_that_is_cut_anywhere_is_read_all_the_same() {
+    for log in [
+        &include_bytes!("logs/verity.log")[..],
+        include_bytes!("logs/emulator.log"),
+        include_bytes!("logs/ignition.log"),
+        include_bytes!("logs/good.log"),
+    ] {
+        for end in (0..log.len()).step_by(61) {
+            let text = plain(&log[..end]);
+            let lines = text.lines().count();
+            for line in diagnose(&text).iter().flat_map(|diagnosis| &diagnosis.lines) {
+                assert!((1..=lines).contains(&line.number), "at {end}: {line}");
+            }
+        }
+    }
+}
