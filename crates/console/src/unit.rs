@@ -36,9 +36,10 @@ fn name(rest: &str) -> Option<&str> {
 }
 
 /// Beginnings of names, and the stage at which such a unit fails.
-const STAGES: [(&str, Stage); 13] = [
+const STAGES: [(&str, Stage); 14] = [
     ("systemd-veritysetup@", Stage::Verity),
     ("flagstone-usr.", Stage::Verity),
+    ("run-flagstone-usr.mount", Stage::Verity),
     ("sysusr-usr.mount", Stage::Verity),
     ("sysroot-usr.mount", Stage::Verity),
     ("dev-mapper-usr", Stage::Verity),
