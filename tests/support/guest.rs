@@ -155,10 +155,17 @@ fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
         .unwrap()
 }
 
-/// Ends a process and those it started, by their ids.
+/// Ends a process and those it started, by their ids, and waits until they have let go of their files: the next
+/// machine needs the disk.
 fn end_with_children(id: u32) {
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    for pid in children.split_whitespace().chain([id.to_string().as_str()]) {
+    let children: Vec<&str> = children.split_whitespace().collect();
+    for pid in children.iter().copied().chain([id.to_string().as_str()]) {
         let _ = Command::new("kill").args(["-KILL", pid]).status();
+    }
+    let start = Instant::now();
+    let lives = |pid: &&str| fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    while children.iter().any(lives) && start.elapsed() < Duration::from_mins(1) {
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
