@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 25] = [
+const ALLOWED: [(&str, &[&str]); 26] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
+    ("console", &[]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
@@ -57,6 +58,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
             "artifact",
             "build",
             "compare",
+            "console",
             "debian",
             "fetch",
             "ignition",

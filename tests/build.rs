@@ -9,6 +9,7 @@ use std::time::Duration;
 
 mod cache;
 mod compare;
+mod contents;
 mod selection;
 mod support;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use flagstone_artifact::Sha256Digest;
+use flagstone_console::Stage;
 
 use super::{LIMIT, assert_healthy, assert_provisioned, ignition, manifest};
 use crate::boot_server::BootServer;
@@ -88,6 +89,7 @@ fn a_configuration_with_another_digest_is_not_used() {
     assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
     assert!(!boot.console.contains("Reached target boot-complete.target"));
     assert!(boot.console.contains("Ignition failed"), "something else went wrong");
+    assert_eq!(boot.stopped_at(), Some(Stage::Ignition), "{}", boot.diagnosis());
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn a_machine_that_booted_from_the_network_installs_itself() {
     );
     drop(server);
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
-    assert_eq!(of("end"), "yes", "{:?}", boot.report);
+    assert_eq!(of("end"), "yes", "{:?}; {}", boot.report, boot.diagnosis());
     assert_eq!((of("root"), of("keys")), ("tmpfs", "1"));
     // What the kernel's arguments said.
     assert_eq!((of("hostname"), of("address"), of("colour")), ("ours", "10.0.2.77/24", "blue"));

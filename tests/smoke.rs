@@ -11,11 +11,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use flagstone_console::Stage;
+
 #[path = "support/boot_server.rs"]
 mod boot_server;
 #[path = "support/guest.rs"]
 mod guest;
 mod installing;
+mod resetting;
 mod support;
 mod torturing;
 mod updating;
@@ -33,6 +36,13 @@ const LISTENING: [&str; 6] = [
     "udp/127.0.0.54:53",
 ];
 
+/// Kernel settings, in the order in which smoke.sh asks for them.
+const SYSCTL: &str = "1 2 1 1 1 1 2";
+
+/// What sshd says of itself: keys alone.
+const SSHD: &str = "kbdinteractiveauthentication no;passwordauthentication no;permitemptypasswords no;\
+                    permitrootlogin without-password;x11forwarding no;";
+
 fn manifest(out: &Path) -> serde_json::Value {
     let text = fs::read(support::artifact(out, ".manifest.json")).unwrap();
     serde_json::from_slice(&text).unwrap()
@@ -40,9 +50,10 @@ fn manifest(out: &Path) -> serde_json::Value {
 
 /// What must hold inside any healthy image, wherever it was booted from.
 fn assert_sound(boot: &guest::Boot, manifest: &serde_json::Value) {
-    boot.assert_calm();
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
-    assert_eq!(of("end"), "yes", "the guest did not report to the end; see console.log");
+    let end = "the guest did not report to the end; see console.log";
+    assert_eq!(of("end"), "yes", "{end}: {}", boot.diagnosis());
+    boot.assert_calm();
     let (id, version) = (manifest["id"].as_str().unwrap(), manifest["version"].as_str().unwrap());
     assert_eq!(of("image"), format!("{id} {version}"));
     assert_eq!(of("boot_complete"), "active");
@@ -55,6 +66,10 @@ fn assert_sound(boot: &guest::Boot, manifest: &serde_json::Value) {
     assert_eq!(of("root_hash"), manifest["root_hash"].as_str().unwrap());
     assert_eq!(of("etc_type"), "overlay");
     assert_eq!(of("machine_id").len(), 32);
+    // What docs/security.md says of a machine that runs.
+    assert_eq!(of("world_writable"), "");
+    assert_eq!(of("shadow"), "0", "an account has a password");
+    assert_eq!(of("sysctl"), SYSCTL);
 }
 
 /// What must hold inside any healthy image on a disk.
@@ -76,6 +91,9 @@ fn assert_provisioned(boot: &guest::Boot, name: &str) {
     assert_eq!(of("unit"), "ran");
     let core = of("core");
     assert!(core.starts_with("1000 ssh-ed25519 ") && core.ends_with(name), "{core}");
+    assert_eq!(of("link"), "/var/lib/provisioned-by-test");
+    assert_eq!(of("crew"), "crew:x:1234:core");
+    assert_eq!(of("instance"), "one");
 }
 
 /// Writes a configuration for Ignition that gives a machine its name, a key, a file and a unit.
@@ -104,12 +122,18 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
         .filter(|socket| !(socket.starts_with("udp/10.0.2.15%") && socket.ends_with(":68")))
         .collect();
     assert_eq!(listening, BTreeSet::from(LISTENING));
+    assert_eq!(first.report["sshd"], SSHD);
 
     // A machine is provisioned once.
     let second = guest::boot_with(&image, &state, LIMIT, &["--ignition", &other]);
     assert_healthy(&second, &manifest);
     assert_provisioned(&second, "ours");
     assert_eq!(second.report["earlier_boots"], "1");
+    // Nor does its initrd use the network again.
+    let initrd = second.console.split("initrd-switch-root.target").next().unwrap();
+    for unit in ["systemd-networkd.service", "ignition-disks.service"] {
+        assert!(!initrd.contains(unit), "{unit} was in the initrd of the second boot");
+    }
     for kept in ["machine_id", "host_key", "disk_guid"] {
         assert!(!first.report[kept].is_empty(), "{kept}");
         assert_eq!(first.report[kept], second.report[kept], "{kept}");
@@ -182,6 +206,7 @@ fn a_flipped_bit_in_a_used_block_of_usr_is_never_healthy() {
     );
     assert!(boot.console.contains("is corrupted"), "dm-verity said nothing");
     assert!(boot.console.contains("Kernel panic"), "the machine went on");
+    assert_eq!(boot.stopped_at(), Some(Stage::Verity), "{}", boot.diagnosis());
 }
 
 #[test]
@@ -221,6 +246,7 @@ fn a_flipped_bit_in_an_initrd_with_usr_is_never_healthy() {
     );
     assert!(boot.console.contains("is corrupted"), "dm-verity said nothing");
     assert!(boot.console.contains("Kernel panic"), "the machine went on");
+    assert_eq!(boot.stopped_at(), Some(Stage::Verity), "{}", boot.diagnosis());
 }
 
 /// Returns where a file's data begins in an EROFS image, as `dump.erofs` sees it.

@@ -21,7 +21,8 @@ const RECIPE: &str = "extends = \"base\"\n\
     [image]\nversion = \"VERSION\"\n\
     [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
     [update]\nkeys = [KEYS]\nthreshold = 1\nroot = \"repo/metadata/1.root.json\"\n\
-    url = \"http://10.0.2.2:PORT/files\"\n";
+    url = \"http://10.0.2.2:PORT/files\"\n\
+    [files.\"/etc/default-of\"]\ncontent = \"VERSION\\n\"\n";
 
 /// The repository of updates.
 const REPOSITORY: [&str; 4] = ["--repository", "repo", "--keys", "repo-keys"];
@@ -190,7 +191,7 @@ fn a_machine_lives_through_updates_good_and_bad() {
     );
     drop(server);
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
-    assert_eq!(of("8.end"), "yes", "{:#?}", boot.report);
+    assert_eq!(of("8.end"), "yes", "{:#?}; {}", boot.report, boot.diagnosis());
 
     // From slot to slot and back, and what the machine made its own comes along.
     for (step, version, slot) in [
@@ -209,6 +210,8 @@ fn a_machine_lives_through_updates_good_and_bad() {
         assert_eq!(of(&format!("{step}.failed")), "", "step {step}");
         let machine = of(&format!("{step}.machine"));
         let edited = if step == 0 { "" } else { "mine" };
+        // What nobody touched in /etc follows the version.
+        assert_eq!(of(&format!("{step}.default")), version, "step {step}");
         assert_eq!(machine, format!("{} {edited}", &of("0.machine")[..32]).trim(), "step {step}");
     }
     assert_updates(&boot);

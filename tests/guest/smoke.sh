@@ -15,6 +15,9 @@ say provisioned "$(cat /var/lib/provisioned-by-test 2>/dev/null)"
 say hostname "$(cat /proc/sys/kernel/hostname)"
 say core "$(id -u core 2>/dev/null) $(cat /home/core/.ssh/authorized_keys.d/ignition 2>/dev/null)"
 say unit "$(cat /var/lib/unit-ran 2>/dev/null | tr '\n' ' ')"
+say link "$(readlink /etc/provisioned-by-test)"
+say crew "$(getent group crew)"
+say instance "$(cat /var/lib/instance-ran 2>/dev/null)"
 say root_type "$(findmnt --noheadings --output FSTYPE /)"
 say root_bytes "$(findmnt --bytes --noheadings --output SIZE /)"
 say etc_type "$(findmnt --noheadings --output FSTYPE /etc)"
@@ -22,7 +25,13 @@ say machine_id "$(cat /etc/machine-id)"
 say disk_guid "$(sfdisk --disk-id /dev/vda 2>/dev/null)"
 say host_key "$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null)"
 say entries "$(ls /boot/EFI/Linux 2>/dev/null | tr '\n' ' ')"
-say setid "$(find /usr -xdev -perm /6000 -type f | sort | tr '\n' ' ')"
+say world_writable "$(find / /etc -xdev -not -type l -perm -0002 -not -perm -1000 | sort | tr '\n' ' ')"
+say shadow "$(cut -d: -f2 /etc/shadow | grep -cv '^[!*]')"
+say sysctl "$(cd /proc/sys && cat fs/protected_{fifos,regular,symlinks,hardlinks} \
+    kernel/{kptr_restrict,dmesg_restrict,unprivileged_bpf_disabled} | tr '\n' ' ')"
+if command -v sshd >/dev/null; then
+    say sshd "$(sshd -T 2>/dev/null | grep -E '^(passwordauthentication|x11forwarding|kbdinteractiveauthentication|permitrootlogin|permitemptypasswords) ' | sort | tr '\n' ';')"
+fi
 if command -v ss >/dev/null; then
     say listening "$(ss -Hltun | tr -s ' ' | cut -d' ' -f1,5 | tr ' ' '/' | sort -u | tr '\n' ' ')"
 fi

@@ -27,6 +27,7 @@ say status "$(flagstone-agent status --json | tr '\n' ' ')"
 say entries "$(ls /boot/EFI/Linux | tr '\n' ' ')"
 say failed "$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
 say machine "$(cat /etc/machine-id) $(cat /etc/edited 2>/dev/null)"
+say default "$(cat /etc/default-of)"
 case $step in
 0)
     echo mine >/etc/edited

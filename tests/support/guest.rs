@@ -22,26 +22,25 @@ pub(crate) struct Boot {
 const SILENCE: Duration = Duration::from_mins(5);
 const CYCLES_MAX: usize = 2;
 
-/// Words on the console that mean trouble in a boot that should go well.
-const TROUBLE: [&str; 9] = [
-    "Kernel panic",
-    "Oops",
-    "BUG:",
-    "Call Trace",
-    "[FAILED]",
-    "Dependency failed",
-    "ordering cycle",
-    "is corrupted",
-    "emergency.target",
-];
-
 impl Boot {
     /// Fails on any line that means trouble.
     pub(crate) fn assert_calm(&self) {
-        for line in self.console.lines() {
-            let trouble = TROUBLE.iter().find(|word| line.contains(**word));
-            assert!(trouble.is_none(), "the console says {line:?}");
+        let found = flagstone_console::trouble(&self.console);
+        assert!(found.is_empty(), "the console says: {found:#?}");
+    }
+
+    /// Says where the boot stopped, for the messages of assertions.
+    pub(crate) fn diagnosis(&self) -> String {
+        match flagstone_console::diagnose(&self.console) {
+            Some(diagnosis) => format!("{diagnosis}\nhint: {}", diagnosis.hint),
+            None => "the boot was complete".to_owned(),
         }
+    }
+
+    /// Returns the stage at which the boot stopped, if it did and a line says so.
+    pub(crate) fn stopped_at(&self) -> Option<flagstone_console::Stage> {
+        let diagnosis = flagstone_console::diagnose(&self.console)?;
+        diagnosis.is_shown.then_some(diagnosis.stage)
     }
 }
 
@@ -110,7 +109,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
         eprintln!("{}: said nothing any more, and is started again", image.display());
     }
     eprintln!("{}: booted for {} s", image.display(), start.elapsed().as_secs());
-    let console = without_escapes(&fs::read(&log).unwrap());
+    let console = flagstone_console::plain(&fs::read(&log).unwrap());
     let report = fs::read_to_string(&report).unwrap_or_default();
     let pairs = report.lines().filter_map(|line| line.split_once('='));
     let report = pairs.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect();
@@ -156,24 +155,17 @@ fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
         .unwrap()
 }
 
-/// Ends a process and those it started, by their ids.
+/// Ends a process and those it started, by their ids, and waits until they have let go of their files: the next
+/// machine needs the disk.
 fn end_with_children(id: u32) {
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    for pid in children.split_whitespace().chain([id.to_string().as_str()]) {
+    let children: Vec<&str> = children.split_whitespace().collect();
+    for pid in children.iter().copied().chain([id.to_string().as_str()]) {
         let _ = Command::new("kill").args(["-KILL", pid]).status();
     }
-}
-
-fn without_escapes(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        if char != '\u{1b}' {
-            plain.push(char);
-        } else if chars.next() == Some('[') {
-            let _ = chars.find(char::is_ascii_alphabetic);
-        }
+    let start = Instant::now();
+    let lives = |pid: &&str| fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    while children.iter().any(lives) && start.elapsed() < Duration::from_mins(1) {
+        std::thread::sleep(Duration::from_millis(50));
     }
-    plain
 }

@@ -1,4 +1,5 @@
-//! What runs on the machine: the installer, and what updates it ([`update`]).
+//! What runs on the machine: the installer, what updates it ([`update`]), what compares its /etc with the
+//! defaults ([`etc`]), and what resets it ([`reset`]).
 //!
 //! [`Location`] says where an image is; [`VerifiedImage::find`] gets the list of digests beside it
 //! and checks its signatures before a byte of it is read; [`Machine::check`] refuses disks that are
@@ -19,12 +20,14 @@
 mod device;
 mod download;
 mod error;
+pub mod etc;
 mod installation;
 mod local_disk;
 mod location;
 mod machine;
 mod oem;
 mod progress;
+pub mod reset;
 pub mod update;
 mod verified_image;
 mod write_image;

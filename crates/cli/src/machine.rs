@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +11,9 @@ use anyhow::{Context, Result};
 use flagstone_artifact::Architecture;
 
 use crate::report::Hinted;
+
+/// How much of a console's end is read: hundreds of boots.
+const CONSOLE_MAX: u64 = 16 << 20;
 
 /// How long KVM may take to start and stop a machine without a guest.
 const KVM_PROBE: Duration = Duration::from_secs(5);
@@ -85,10 +88,32 @@ impl Machine<'_> {
         Ok(true)
     }
 
+    /// Returns the end of what the machine said on its serial console.
+    pub(crate) fn said(&self) -> Result<String> {
+        let path = self.serial_log();
+        let read = || {
+            let mut file = fs::File::open(&path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(CONSOLE_MAX)))?;
+            let mut bytes = Vec::new();
+            file.take(CONSOLE_MAX).read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(flagstone_console::plain(&bytes))
+        };
+        read().with_context(|| format!("failed to read {}", path.display()))
+    }
+
+    fn serial_log(&self) -> PathBuf {
+        self.state.join("serial.log")
+    }
+
     fn command(&self) -> Result<(PathBuf, Command)> {
         let emulator = emulator(self.architecture)?;
         let mut command = Command::new(&emulator);
-        command.args(["-nodefaults", "-nographic", "-serial", "mon:stdio", "-smp", "2"]);
+        command.args(["-nodefaults", "-nographic", "-smp", "2"]);
+        // As "-serial mon:stdio", and what the machine says is kept.
+        let serial = drive_path("stdio,id=console,mux=on,signal=off,logfile=", &self.serial_log());
+        command.arg("-chardev").arg(serial);
+        command.args(["-serial", "chardev:console", "-mon", "chardev=console"]);
         command.args(["-m", &self.memory_mib.to_string()]);
         self.add_processor(&emulator, &mut command);
         match self.boots {

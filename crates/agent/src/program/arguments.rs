@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::etc::Etc;
 use super::install::Install;
 use super::pin::unpin;
 use super::pin::{Pin, Rollback};
 use super::poll;
 use super::report::Failure;
+use super::reset::Reset;
 use super::status::Status;
 use super::trial::{fall_back, health, settled};
 use super::update::Update;
@@ -42,6 +44,10 @@ pub(crate) enum Command {
     Pin(Pin),
     /// Follow the channel again
     Unpin,
+    /// Look at what this machine made its own in /etc
+    Etc(Etc),
+    /// Lose all state of this machine at the next boot, but for what is kept, and provision it anew
+    Reset(Reset),
     /// Fail if this boot is not to be called good (called by flagstone-health.service)
     Health,
     /// Draw the conclusions of a good boot (called by flagstone-settle.service)
@@ -60,6 +66,8 @@ impl Command {
             Self::Rollback(rollback) => rollback.run(),
             Self::Pin(pin) => pin.run(),
             Self::Unpin => unpin(),
+            Self::Etc(etc) => etc.run(),
+            Self::Reset(reset) => reset.run(),
             Self::Health => health(),
             Self::Settle => settled(),
             Self::FallBack => fall_back(),

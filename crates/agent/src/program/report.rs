@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use flagstone_agent::InstallError;
+use flagstone_agent::etc::EtcError;
+use flagstone_agent::reset::ResetError;
 use flagstone_agent::update::{LockError, UpdateError};
 
 /// What ends the program.
@@ -11,6 +13,8 @@ use flagstone_agent::update::{LockError, UpdateError};
 pub(crate) enum Failure {
     Install(InstallError),
     Update(UpdateError),
+    Etc(EtcError),
+    Reset(ResetError),
     Lock(LockError),
     Output(io::Error),
 }
@@ -27,6 +31,18 @@ impl From<UpdateError> for Failure {
     }
 }
 
+impl From<EtcError> for Failure {
+    fn from(error: EtcError) -> Self {
+        Self::Etc(error)
+    }
+}
+
+impl From<ResetError> for Failure {
+    fn from(error: ResetError) -> Self {
+        Self::Reset(error)
+    }
+}
+
 impl From<InstallError> for Failure {
     fn from(error: InstallError) -> Self {
         Self::Install(error)
@@ -38,6 +54,8 @@ impl fmt::Display for Failure {
         match self {
             Self::Install(error) => error.fmt(f),
             Self::Update(error) => error.fmt(f),
+            Self::Etc(error) => error.fmt(f),
+            Self::Reset(error) => error.fmt(f),
             Self::Lock(_) => f.write_str("failed to ask whether this machine may restart"),
             Self::Output(_) => f.write_str("failed to read or write standard streams"),
         }
@@ -49,6 +67,8 @@ impl Error for Failure {
         match self {
             Self::Install(error) => error.source(),
             Self::Update(error) => error.source(),
+            Self::Etc(error) => error.source(),
+            Self::Reset(error) => error.source(),
             Self::Lock(error) => Some(error),
             Self::Output(error) => Some(error),
         }
@@ -69,6 +89,8 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
     let hint = match failure {
         Failure::Install(error) => error.hint(),
         Failure::Update(error) => error.hint(),
+        Failure::Etc(error) => error.hint(),
+        Failure::Reset(error) => error.hint(),
         Failure::Lock(_) | Failure::Output(_) => None,
     };
     if let Some(hint) = hint {

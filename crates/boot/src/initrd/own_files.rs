@@ -5,7 +5,17 @@ pub(super) struct OwnFile {
     pub(super) text: &'static str,
 }
 
-pub(super) const OWN_FILES: [OwnFile; 6] = [
+pub(super) const OWN_FILES: [OwnFile; 8] = [
+    OwnFile {
+        path: "usr/lib/systemd/system/flagstone-reset.service",
+        mode: 0o644,
+        text: include_str!("../../assets/flagstone-reset.service"),
+    },
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-reset",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-reset"),
+    },
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-disk.service",
         mode: 0o644,
@@ -39,7 +49,7 @@ pub(super) const OWN_FILES: [OwnFile; 6] = [
 ];
 
 /// Links of the initrd: path and target.
-pub(super) const OWN_LINKS: [(&str, &str); 10] = [
+pub(super) const OWN_LINKS: [(&str, &str); 11] = [
     ("bin", "usr/bin"),
     ("sbin", "usr/sbin"),
     ("lib", "usr/lib"),
@@ -51,6 +61,10 @@ pub(super) const OWN_LINKS: [(&str, &str); 10] = [
     (
         "usr/lib/systemd/system/initrd-root-device.target.requires/flagstone-disk.service",
         "../flagstone-disk.service",
+    ),
+    (
+        "usr/lib/systemd/system/initrd-root-device.target.requires/flagstone-reset.service",
+        "../flagstone-reset.service",
     ),
     (
         "usr/lib/systemd/system/initrd-fs.target.requires/flagstone-sysroot.service",
@@ -66,8 +80,29 @@ pub(super) const OWN_DIRECTORIES: [&str; 10] =
 /// (`flagstone_rootfs::IGNITION_PROGRAM`), and the initrd runs it from there.
 pub(super) const IGNITION: &str = "usr/lib/dracut/modules.d/30ignition/ignition";
 
+/// Has a stage of Ignition say what it does where its unit's output goes: the first four write to the journal
+/// of an initrd alone, which nobody sees when they fail.
+macro_rules! spoken_stage {
+    ($stage:literal) => {
+        OwnFile {
+            path: concat!("usr/lib/systemd/system/ignition-", $stage, ".service.d/60-console.conf"),
+            mode: 0o644,
+            text: concat!(
+                "[Service]\nExecStart=\n",
+                "ExecStart=/usr/bin/ignition --root=/sysroot --platform=${PLATFORM_ID} --stage=",
+                $stage,
+                " --log-to-stdout\n"
+            ),
+        }
+    };
+}
+
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 8] = [
+pub(super) const IGNITION_FILES: [OwnFile; 12] = [
+    spoken_stage!("fetch-offline"),
+    spoken_stage!("fetch"),
+    spoken_stage!("kargs"),
+    spoken_stage!("disks"),
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-first-boot.service",
         mode: 0o644,

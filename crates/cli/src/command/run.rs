@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use flagstone_artifact::Architecture;
 use flagstone_build::{DiskSum, Existing, Names};
+use flagstone_console::diagnose;
 use flagstone_recipe::{DiskReader, Recipe};
 use flagstone_serve::BootScript;
 
@@ -105,6 +106,7 @@ impl Run {
         if !status.success() {
             anyhow::bail!("QEMU ended with {status}");
         }
+        tell_where_it_stopped(&machine.said()?)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -175,6 +177,21 @@ impl Run {
             all.push((name.clone(), value));
         }
         Ok(all)
+    }
+}
+
+/// Says why a machine did not reach boot-complete.target. Where no line shows why, somebody may just have ended
+/// it: that is no error.
+fn tell_where_it_stopped(console: &str) -> Result<()> {
+    match diagnose(console) {
+        Some(diagnosis) if diagnosis.is_shown => {
+            Err(Hinted::new(diagnosis.to_string(), diagnosis.hint).into())
+        }
+        Some(diagnosis) => {
+            report::note(&diagnosis.to_string());
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
