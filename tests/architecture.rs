@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 25] = [
+const ALLOWED: [(&str, &[&str]); 26] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -27,6 +27,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("payload", &["artifact", "image", "signature"]),
     ("torture", &["artifact", "disk"]),
     ("repository", &["artifact", "fetch", "payload", "signature"]),
+    ("sysupdate", &["artifact", "disk", "payload"]),
     ("agent", &["artifact", "disk", "fetch", "payload", "repository", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
@@ -48,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
             "scripts",
             "signature",
             "store",
+            "sysupdate",
             "tree",
         ],
     ),
@@ -68,6 +70,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
             "serve",
             "signature",
             "store",
+            "sysupdate",
             "torture",
         ],
     ),

@@ -17,6 +17,7 @@ mod boot_server;
 mod guest;
 mod installing;
 mod support;
+mod sysupdating;
 mod torturing;
 mod updating;
 

@@ -4,6 +4,7 @@ mod init;
 mod refresh;
 mod release;
 mod rotate;
+mod sysupdate;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -41,6 +42,8 @@ enum Action {
     Refresh(refresh::Refresh),
     /// Give roles other keys, or the root a new end of its time
     Rotate(rotate::Rotate),
+    /// Put a build into a folder for systemd-sysupdate, for machines that update by it
+    Sysupdate(sysupdate::Sysupdate),
 }
 
 impl Publish {
@@ -49,6 +52,7 @@ impl Publish {
             (Some(Action::Init(init)), ..) => init.run(),
             (Some(Action::Refresh(refresh)), ..) => refresh.run(),
             (Some(Action::Rotate(rotate)), ..) => rotate.run(),
+            (Some(Action::Sysupdate(sysupdate)), ..) => sysupdate.run(),
             (None, Some(release), Some(common)) => release.run(common),
             (None, ..) => {
                 let hint = "`flagstone publish --help` shows how";
