@@ -131,6 +131,9 @@ fn what_is_wrong_is_said_with_a_hint() {
     assert!(said.contains("there are no keys") || said.contains("is not published"), "{said}");
     let said = bad(home, 1, &[&strange[..], &["--keys", "p", "--payload-keys", "p"]].concat());
     assert!(said.contains("keys of the role targets have to sign, and 0 are here"), "{said}");
+    let store = ["publish", "refresh", "--repository", "s3://edge/updates", "--keys", "k"];
+    let said = bad(home, 1, &store);
+    assert!(said.contains("AWS_ACCESS_KEY_ID is not set") && said.contains("hint:"), "{said}");
     for wrong in [
         &["publish"][..],
         &["publish", "1", "--repository", "repo"],
