@@ -28,6 +28,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
     ("payload", &["artifact", "image", "signature"]),
     ("torture", &["artifact", "disk"]),
     ("repository", &["artifact", "fetch", "payload", "signature"]),
+    ("sysupdate", &["artifact", "disk", "payload"]),
     ("agent", &["artifact", "disk", "fetch", "payload", "repository", "signature"]),
     ("compare", &["artifact", "boot", "debian", "disk", "image", "recipe"]),
     (
@@ -49,6 +50,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
             "scripts",
             "signature",
             "store",
+            "sysupdate",
             "tree",
         ],
     ),
@@ -70,6 +72,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
             "serve",
             "signature",
             "store",
+            "sysupdate",
             "torture",
         ],
     ),

@@ -2,14 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case has failed")]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
 use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_fetch::{HttpTransport, Transport as _, Url};
-use flagstone_image::verity::{HashTree, Parameters};
 use flagstone_repository::{Repository, RepositoryError};
 use serde_json::Value;
 
@@ -18,6 +16,8 @@ mod boot_server;
 #[expect(dead_code, reason = "OpenSSL is a judge of other tests")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/release.rs"]
+mod release;
 
 /// What [`boot_server`] needs of the tests that boot.
 mod support {
@@ -28,30 +28,10 @@ use boot_server::BootServer;
 use program::{bad, good};
 
 /// Makes a folder as a build leaves it, as far as a payload needs it, and its payload.
-fn release(home: &Path, version: &str, from: Option<&str>) {
+fn payload(home: &Path, version: &str, from: Option<&str>) {
     let folder = home.join(version);
     if from.is_none() {
-        fs::create_dir(&folder).unwrap();
-        let usr: Vec<u8> = version.bytes().cycle().take(3 * 4096).collect();
-        let tree = HashTree::of(&usr, Parameters::new([1; 32], [2; 16]).unwrap()).unwrap();
-        let manifest = format!(
-            r#"{{"manifest_version":1,"flagstone_version":"0","id":"a","version":"{version}",
-            "architecture":"arm64","source_date":1,"root_hash":"{}","hermetic":true,"artifacts":{{}},
-            "packages":{{}}}}"#,
-            tree.root_hash
-        );
-        let mut sums = String::new();
-        for (suffix, data) in [
-            ("efi", b"kernel".as_slice()),
-            ("manifest.json", manifest.as_bytes()),
-            ("usr.erofs", &usr),
-            ("usr.verity", &tree.bytes),
-        ] {
-            let name = format!("a_{version}_arm64.{suffix}");
-            fs::write(folder.join(&name), data).unwrap();
-            writeln!(sums, "{}  {name}", Sha256Digest::of(data)).unwrap();
-        }
-        fs::write(folder.join("SHA256SUMS"), sums).unwrap();
+        release::write(&folder, version, Architecture::Arm64);
     }
     let from: Vec<&str> = from.iter().flat_map(|from| ["--from", from]).collect();
     good(
@@ -72,7 +52,7 @@ fn prepare() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     good(home.path(), &["keys", "init", "--dir", "p"]);
     good(home.path(), &[&["publish", "init"], &COMMON[..]].concat());
-    release(home.path(), "1", None);
+    payload(home.path(), "1", None);
     home
 }
 
@@ -99,8 +79,8 @@ fn a_release_goes_from_its_folder_to_a_machine_over_http() {
     assert!(offer("beta").is_none());
 
     // Names with characters that have another spelling in URLs, on a server that is running already.
-    release(home, "2~rc1^x", None);
-    release(home, "2~rc1^x", Some("1"));
+    payload(home, "2~rc1^x", None);
+    payload(home, "2~rc1^x", Some("1"));
     good(home, &publish(&["2~rc1^x"]));
     let second = offer("stable").unwrap();
     assert_eq!((second.version.as_str(), second.deltas.len()), ("2~rc1^x", 1));
@@ -151,6 +131,9 @@ fn what_is_wrong_is_said_with_a_hint() {
     assert!(said.contains("there are no keys") || said.contains("is not published"), "{said}");
     let said = bad(home, 1, &[&strange[..], &["--keys", "p", "--payload-keys", "p"]].concat());
     assert!(said.contains("keys of the role targets have to sign, and 0 are here"), "{said}");
+    let store = ["publish", "refresh", "--repository", "s3://edge/updates", "--keys", "k"];
+    let said = bad(home, 1, &store);
+    assert!(said.contains("AWS_ACCESS_KEY_ID is not set") && said.contains("hint:"), "{said}");
     for wrong in [
         &["publish"][..],
         &["publish", "1", "--repository", "repo"],

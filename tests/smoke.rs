@@ -20,6 +20,7 @@ mod guest;
 mod installing;
 mod resetting;
 mod support;
+mod sysupdating;
 mod torturing;
 mod updating;
 

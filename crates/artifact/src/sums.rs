@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::{ParseError, Sha256Digest};
 
@@ -60,9 +61,20 @@ impl Sha256Sums {
         self.0.get(name).copied()
     }
 
+    /// Lists a file, and returns the digest that was listed for it before.
+    pub fn insert(&mut self, name: &str, digest: Sha256Digest) -> Option<Sha256Digest> {
+        self.0.insert(name.to_owned(), digest)
+    }
+
     /// Returns all files in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Sha256Digest)> {
         self.0.iter().map(|(name, digest)| (name.as_str(), *digest))
+    }
+}
+
+impl fmt::Display for Sha256Sums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|(name, digest)| writeln!(f, "{digest}  {name}"))
     }
 }
 
@@ -90,6 +102,7 @@ mod tests {
         assert_eq!(sums.get("b.raw"), Some(Sha256Digest::of(b"b.raw")));
         assert_eq!(sums.get("b"), None);
         assert_eq!(sums.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a_1~2+3.efi", "b.raw"]);
+        assert_eq!(sums.to_string(), line("a_1~2+3.efi") + &line("b.raw"));
     }
 
     #[test]

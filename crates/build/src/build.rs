@@ -16,7 +16,7 @@ use crate::system::Site;
 use crate::updates::Updates;
 use crate::{
     BuildError, Progress, Stage, WorkCache, boot_files, commands, disk_image, manifest, packages,
-    scripts, system, usr_image,
+    scripts, system, sysupdate, usr_image,
 };
 
 /// What is built, and where to.
@@ -116,6 +116,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let mut merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
     progress.0.stage(Stage::Finish);
     updates.install(&mut merged, date, progress.0)?;
+    sysupdate::install(recipe, &mut merged, date, progress.0)?;
     let scripts = scripts::survey(&merged, recipe, &controls)?;
     scripts.notes().iter().for_each(|note| progress.0.note(note));
     let declarations = scripts.declarations;

@@ -240,6 +240,15 @@ pub enum BuildError {
         #[source]
         source: Box<flagstone_repository::RepositoryError>,
     },
+    /// Machines would take updates that other distributions' keys have signed.
+    #[error("the recipe names an address for systemd-sysupdate, but no keys")]
+    NoKeyring,
+    /// The keys for systemd-sysupdate are not in the form that it reads.
+    #[error("{} is not a keyring of OpenPGP keys", path.display())]
+    Keyring {
+        /// The file.
+        path: PathBuf,
+    },
     /// The thread pool cannot be made.
     #[error("failed to start worker threads")]
     Threads(#[source] Box<dyn Error + Send + Sync>),
@@ -287,6 +296,15 @@ impl BuildError {
             Self::UpdateRoot { .. } => Some(
                 "`[update] root` names the newest `metadata/N.root.json` of a repository that \
                  `flagstone publish` made"
+                    .to_owned(),
+            ),
+            Self::NoKeyring => Some(
+                "name what `gpg --export KEY` wrote by `[update] sysupdate-keyring`: systemd's own \
+                 keyring has keys of other distributions"
+                    .to_owned(),
+            ),
+            Self::Keyring { .. } => Some(
+                "`[update] sysupdate-keyring` names what `gpg --export KEY` writes, without --armor"
                     .to_owned(),
             ),
             Self::NotCached { .. } => Some("run the command again".to_owned()),

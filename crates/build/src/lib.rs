@@ -32,6 +32,7 @@ mod scripts;
 mod settings;
 mod software;
 mod system;
+mod sysupdate;
 mod unpacked;
 mod updates;
 mod usr_image;

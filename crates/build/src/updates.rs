@@ -15,7 +15,7 @@ use flagstone_signature::{
 };
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
-use crate::{BuildError, Progress};
+use crate::{BuildError, Progress, sysupdate};
 
 /// Where the program lies in an image, and its name for installing.
 const AGENT: &str = "usr/bin/flagstone-agent";
@@ -105,11 +105,12 @@ impl<'a> Updates<'a> {
     ///
     /// # Errors
     /// [`BuildError::NoAgent`], [`BuildError::Agent`], [`BuildError::TrustedKeys`],
-    /// [`BuildError::UpdateRoot`].
+    /// [`BuildError::UpdateRoot`], [`BuildError::NoKeyring`], [`BuildError::Keyring`].
     pub(crate) fn read(recipe: &'a Recipe, agent: Option<&Path>) -> Result<Self, BuildError> {
         let update = &recipe.update;
         let agent = update.agent.then(|| Agent::read(agent, recipe.image.architecture));
         root(update)?;
+        sysupdate::check(update)?;
         Ok(Self { update, agent: agent.transpose()?, keys: keys(update)? })
     }
 

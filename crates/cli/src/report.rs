@@ -12,6 +12,7 @@ use flagstone_repository::{PublishError, RepositoryError};
 use flagstone_serve::ServeError;
 use flagstone_signature::SignatureError;
 use flagstone_store::StoreError;
+use flagstone_sysupdate::SysupdateError;
 
 /// Prints an error with its causes and what can be done about it; returns the exit code.
 pub(crate) fn failure(error: &Error) -> ExitCode {
@@ -70,6 +71,7 @@ fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<ArchiveError>().and_then(ArchiveError::hint))
             .or_else(|| cause.downcast_ref::<FetchError>().and_then(FetchError::hint))
             .or_else(|| cause.downcast_ref::<PayloadError>().and_then(PayloadError::hint))
+            .or_else(|| cause.downcast_ref::<SysupdateError>().and_then(SysupdateError::hint))
             .or_else(|| cause.downcast_ref::<PublishError>().and_then(PublishError::hint))
             .or_else(|| cause.downcast_ref::<RepositoryError>().and_then(RepositoryError::hint))
             .or_else(|| cause.downcast_ref::<ServeError>().and_then(ServeError::hint))

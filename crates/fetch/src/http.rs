@@ -52,6 +52,10 @@ impl HttpTransport {
             .build();
         Self { agent: config.new_agent() }
     }
+
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.agent
+    }
 }
 
 impl HttpTransport {
@@ -104,7 +108,7 @@ impl Transport for HttpTransport {
     }
 }
 
-fn transport_error(error: ureq::Error) -> TransportError {
+pub(crate) fn transport_error(error: ureq::Error) -> TransportError {
     match error {
         ureq::Error::Timeout(_) => TransportError::TimedOut,
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -114,7 +118,7 @@ fn transport_error(error: ureq::Error) -> TransportError {
     }
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -127,14 +131,14 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
 }
 
 /// Refuses a body that trickles: silence is caught by the socket, a byte now and then is not.
-struct Paced<R> {
+pub(crate) struct Paced<R> {
     inner: R,
     since: Instant,
     received: u64,
 }
 
 impl<R: Read> Paced<R> {
-    fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, since: Instant::now(), received: 0 }
     }
 }

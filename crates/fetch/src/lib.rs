@@ -19,6 +19,7 @@
 
 mod cache;
 mod error;
+mod exchange;
 mod fetcher;
 mod file;
 mod http;
@@ -30,6 +31,7 @@ mod url;
 
 pub use cache::Cache;
 pub use error::{FetchError, TransportError};
+pub use exchange::Answer;
 pub use fetcher::{Fetcher, Patience};
 pub use file::FileTransport;
 pub use http::HttpTransport;

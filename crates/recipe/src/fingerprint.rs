@@ -130,6 +130,10 @@ impl Recipe {
         if let Some(root) = &self.update.root {
             fields.bytes("update root", &root.content);
         }
+        fields.some("sysupdate", self.update.sysupdate.as_ref());
+        if let Some(keyring) = &self.update.sysupdate_keyring {
+            fields.bytes("sysupdate keyring", &keyring.content);
+        }
         fields.text("agent", self.update.agent);
     }
 

@@ -272,6 +272,12 @@ table! {
         /// A file with the root metadata (TUF) that machines start from when they look into the update
         /// repository, relative to the recipe.
         root: RelativePath,
+        /// The address of a folder that `flagstone publish sysupdate` wrote; the image then has transfer
+        /// files for systemd-sysupdate.
+        sysupdate: UpdateUrl,
+        /// A file with the OpenPGP keys that such a folder's list is signed by, as `gpg --export` writes them,
+        /// relative to the recipe. They replace those that systemd brings.
+        sysupdate_keyring: RelativePath,
         /// Whether the image carries flagstone-agent, which installs and updates; true where there is
         /// a `url`.
         agent: bool,

@@ -24,6 +24,10 @@ pub struct Update {
     pub revoked: Option<TrustedKey>,
     /// The root metadata of the repository, which machines start from.
     pub root: Option<TrustedKey>,
+    /// The address of a folder for systemd-sysupdate.
+    pub sysupdate: Option<UpdateUrl>,
+    /// The OpenPGP keys that sign that folder's list.
+    pub sysupdate_keyring: Option<TrustedKey>,
     /// Whether the image carries the program that installs and updates.
     pub agent: bool,
 }
@@ -66,6 +70,8 @@ impl Update {
             threshold: layer.threshold.map(|Located { value: Threshold(number), .. }| number),
             revoked: layer.revoked.and_then(|path| resolver.key(&path)),
             root: layer.root.and_then(|path| resolver.key(&path)),
+            sysupdate: layer.sysupdate.map(|url| url.value),
+            sysupdate_keyring: layer.sysupdate_keyring.and_then(|path| resolver.key(&path)),
             agent: layer.agent.map_or(url.is_some(), |word| word.value),
             url,
         }

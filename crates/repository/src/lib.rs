@@ -9,10 +9,12 @@
 //! refuses whatever is older, expired, or signed by too few keys. What it gives is an [`Offer`], and a
 //! [`TargetLocation`] for a reader that can continue where it stopped. Publishing is behind the feature
 //! `publish`: [`Publisher`] computes what is new in memory, writes targets before metadata, and
-//! `timestamp.json` last, so that a reader sees the old state or the new one.
+//! `timestamp.json` last, so that a reader sees the old state or the new one. It writes to a folder, or to an object
+//! store ([`Bucket`]).
 //!
 //! The crate knows roles, keys, versions and times. It must not know of slots, partitions or how a payload
-//! is made. The clock is an argument ([`Repository::open_at`]); the one function that reads it says so.
+//! is made. The clock is an argument ([`Repository::open_at`]); the one function that reads it says so, and an object
+//! store's requests are signed with the time they are sent at.
 //!
 //! # Why not `tough`
 //! `tough` 0.24 keeps what it has seen in files that it writes in place, and takes those that cannot be
@@ -58,6 +60,6 @@ pub use wave::Wave;
 
 #[cfg(feature = "publish")]
 pub use publish::{
-    KeyChange, NewRoot, Publication, PublishError, Published, Publisher, SigningKeys, Terms,
-    WaveAfter,
+    Bucket, Credentials, KeyChange, NewRoot, Publication, PublishError, Published, Publisher,
+    SigningKeys, Terms, WaveAfter,
 };

@@ -1,5 +1,6 @@
 //! The half that writes.
 
+mod bucket;
 mod candidate;
 mod error;
 mod folder;
@@ -10,7 +11,9 @@ mod role_key;
 mod rotation;
 mod signer;
 mod signing_keys;
+mod store;
 
+pub use bucket::{Bucket, Credentials};
 pub use error::PublishError;
 pub use new_root::NewRoot;
 pub use plan::{Publication, WaveAfter};

@@ -1,9 +1,11 @@
 //! `flagstone publish`: update repositories.
 
 mod init;
+mod place;
 mod refresh;
 mod release;
 mod rotate;
+mod sysupdate;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -17,6 +19,7 @@ use flagstone_repository::{Offer, Published, Publisher, Role, SigningKeys, Terms
 use serde::Serialize;
 
 use crate::report::{self, Hinted};
+use place::Place;
 
 /// Arguments of `flagstone publish`.
 #[derive(Debug, Args)]
@@ -41,6 +44,8 @@ enum Action {
     Refresh(refresh::Refresh),
     /// Give roles other keys, or the root a new end of its time
     Rotate(rotate::Rotate),
+    /// Put a build into a folder for systemd-sysupdate, for machines that update by it
+    Sysupdate(sysupdate::Sysupdate),
 }
 
 impl Publish {
@@ -49,6 +54,7 @@ impl Publish {
             (Some(Action::Init(init)), ..) => init.run(),
             (Some(Action::Refresh(refresh)), ..) => refresh.run(),
             (Some(Action::Rotate(rotate)), ..) => rotate.run(),
+            (Some(Action::Sysupdate(sysupdate)), ..) => sysupdate.run(),
             (None, Some(release), Some(common)) => release.run(common),
             (None, ..) => {
                 let hint = "`flagstone publish --help` shows how";
@@ -61,9 +67,10 @@ impl Publish {
 /// Which repository, and who signs.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// Folder of the repository
-    #[arg(long, value_name = "DIR")]
-    repository: PathBuf,
+    /// Folder of the repository, or `s3://BUCKET/FOLDER` in the object store that the usual variables of the
+    /// environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on) name
+    #[arg(long, value_name = "DIR|S3")]
+    repository: Place,
 
     /// Folder of private keys to sign with; may be given several times
     #[arg(long, value_name = "DIR", required_unless_present = "key")]
@@ -93,8 +100,8 @@ impl Common {
 
     /// Opens the repository, which has to be there.
     fn open(&self) -> Result<Publisher> {
-        Publisher::open(&self.repository)?.ok_or_else(|| {
-            let what = format!("there is no repository in {}", self.repository.display());
+        self.repository.open()?.ok_or_else(|| {
+            let what = format!("there is no repository in {}", self.repository);
             Hinted::new(what, "make one with `flagstone publish init`").into()
         })
     }

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use flagstone_artifact::{ImageId, ImageName, ImageVersion};
+use flagstone_fetch::TransportError;
 use flagstone_payload::PayloadError;
 use flagstone_signature::{KeyId, SignatureError};
 
@@ -31,6 +32,29 @@ pub enum PublishError {
     Busy {
         /// The folder.
         path: PathBuf,
+    },
+    /// A file of metadata is there already, of a publication that was cut off or is under way.
+    #[error("{} is there already", place.display())]
+    Taken {
+        /// The file.
+        place: PathBuf,
+    },
+    /// An object store replaces what it was told to leave.
+    #[error("the store of {} passes over conditions", place.display())]
+    Unconditional {
+        /// The repository.
+        place: PathBuf,
+    },
+    /// An object store did not do what it was asked for.
+    #[error("failed to {action} {}", place.display())]
+    Store {
+        /// What was tried: "write".
+        action: &'static str,
+        /// The object.
+        place: PathBuf,
+        /// What happened.
+        #[source]
+        source: TransportError,
     },
     /// A new repository has no key for a role.
     #[error("there is no key for the role {role}")]
@@ -157,6 +181,18 @@ impl PublishError {
             }
             Self::Exists { .. } => "publish into it, or choose another folder",
             Self::Busy { .. } => "wait until the other `flagstone publish` is done",
+            Self::Taken { .. } => {
+                "wait until the other `flagstone publish` is done; if there is none, remove what it left"
+            }
+            Self::Unconditional { .. } => {
+                "take a store that knows If-None-Match and If-Match when objects are written: two \
+                 publishers would mix what they write"
+            }
+            Self::Store { source: TransportError::Status(401 | 403), .. } => {
+                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION say who asks; who publishes may \
+                 list, get and put"
+            }
+            Self::Store { .. } => "AWS_ENDPOINT_URL says where the store is",
             Self::NoRoleKeys { .. } => {
                 "make keys and repository with `flagstone publish init`; keys are called after \
                  their roles: root, targets, snapshot, timestamp"

@@ -8,6 +8,7 @@ use flagstone_fetch::{Body, Transport, TransportError, Url};
 use tempfile::{Builder, NamedTempFile};
 
 use super::PublishError;
+use super::store::Store;
 use crate::TargetName;
 
 /// A repository's folder, which is locked while this lives.
@@ -37,58 +38,6 @@ impl Folder {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns the root metadata that the repository began with, if there is one.
-    pub(super) fn first_root(&self) -> Result<Option<Vec<u8>>, PublishError> {
-        let path = self.path.join("metadata/1.root.json");
-        match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            bytes => bytes.map(Some).map_err(|source| PublishError::File {
-                action: "read",
-                path,
-                source,
-            }),
-        }
-    }
-
-    /// Writes a file of metadata.
-    pub(super) fn put_metadata(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        self.put(&self.path.join("metadata").join(name), |file| file.write_all(bytes))
-    }
-
-    /// Writes a small target.
-    pub(super) fn put_target(&self, name: &TargetName, bytes: &[u8]) -> Result<(), PublishError> {
-        let path = self.target(name, Sha256Digest::of(bytes));
-        self.put(&path, |file| file.write_all(bytes))
-    }
-
-    /// Copies a target. It has to be what it was when it was verified.
-    pub(super) fn copy_target(
-        &self,
-        name: &TargetName,
-        from: &Path,
-        size_bytes: u64,
-        sha256: Sha256Digest,
-    ) -> Result<(), PublishError> {
-        let path = self.target(name, sha256);
-        if fs::metadata(&path).is_ok_and(|there| there.len() == size_bytes) {
-            return Ok(());
-        }
-        self.put(&path, |file| {
-            let mut digest = DigestWriter::new(file);
-            // One byte more would be seen.
-            io::copy(&mut File::open(from)?.take(size_bytes + 1), &mut digest)?;
-            let (_, written, actual) = digest.finish();
-            if (written, actual) == (size_bytes, sha256) {
-                return Ok(());
-            }
-            Err(io::Error::other(format!("{} changed while it was read", from.display())))
-        })
-    }
-
     fn target(&self, name: &TargetName, sha256: Sha256Digest) -> PathBuf {
         self.path.join("targets").join(name.path(sha256))
     }
@@ -113,6 +62,61 @@ impl Folder {
             action: "write",
             path: path.to_owned(),
             source,
+        })
+    }
+}
+
+impl Store for Folder {
+    fn place(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lock is enough.
+    fn check(&self, _: &[u8]) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    fn read_metadata(&self, name: &str) -> Result<Option<Vec<u8>>, PublishError> {
+        let path = self.path.join("metadata").join(name);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            bytes => bytes.map(Some).map_err(|source| PublishError::File {
+                action: "read",
+                path,
+                source,
+            }),
+        }
+    }
+
+    fn put_metadata(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        self.put(&self.path.join("metadata").join(name), |file| file.write_all(bytes))
+    }
+
+    fn put_target(&self, name: &TargetName, bytes: &[u8]) -> Result<(), PublishError> {
+        let path = self.target(name, Sha256Digest::of(bytes));
+        self.put(&path, |file| file.write_all(bytes))
+    }
+
+    fn copy_target(
+        &self,
+        name: &TargetName,
+        from: &Path,
+        size_bytes: u64,
+        sha256: Sha256Digest,
+    ) -> Result<(), PublishError> {
+        let path = self.target(name, sha256);
+        if fs::metadata(&path).is_ok_and(|there| there.len() == size_bytes) {
+            return Ok(());
+        }
+        self.put(&path, |file| {
+            let mut digest = DigestWriter::new(file);
+            // One byte more would be seen.
+            io::copy(&mut File::open(from)?.take(size_bytes + 1), &mut digest)?;
+            let (_, written, actual) = digest.finish();
+            if (written, actual) == (size_bytes, sha256) {
+                return Ok(());
+            }
+            Err(io::Error::other(format!("{} changed while it was read", from.display())))
         })
     }
 }

@@ -4,17 +4,21 @@ use std::time::{Duration, SystemTime};
 use flagstone_fetch::Url;
 use flagstone_signature::TrustedKeys;
 
+use super::bucket::Bucket;
 use super::candidate::Candidate;
 use super::folder::Folder;
 use super::plan::plan;
 use super::signer::{Files, Signer, Versions};
 use super::signing_keys::NewMetadata;
+use super::store::Store;
 use super::{NewRoot, Publication, PublishError, SigningKeys};
 use crate::download::{check, download};
 use crate::session::{Session, State};
 use crate::targets::Targets;
 use crate::{CHANNEL_FILE_MAX, Offer, RepositoryError, Role, TargetName, UtcTime};
 
+/// The root that a repository began with.
+const FIRST_ROOT: &str = "1.root.json";
 const DAY: Duration = Duration::from_hours(24);
 /// How long roots are good: whoever forgets them for longer has lost the keys.
 pub(super) const ROOT_DAYS: u32 = 3 * 365;
@@ -31,10 +35,13 @@ pub struct Terms {
     pub days: u32,
 }
 
-/// A repository in a folder of this machine, locked against other publishers.
+/// How many versions are passed over that others have taken.
+const SKIPS_MAX: usize = 64;
+
+/// A repository, in a folder of this machine that is locked against other publishers, or in an object store.
 #[derive(Debug)]
 pub struct Publisher {
-    pub(super) folder: Folder,
+    pub(super) store: Box<dyn Store>,
     pub(super) state: State,
 }
 
@@ -56,10 +63,22 @@ impl Publisher {
         if !path.join("metadata").is_dir() {
             return Ok(None);
         }
-        let folder = Folder::open(path)?;
-        let Some(root) = folder.first_root()? else { return Ok(None) };
-        let state = read(&folder, &root)?;
-        Ok(Some(Self { folder, state }))
+        Self::open_store(Box::new(Folder::open(path)?))
+    }
+
+    /// Does what [`Self::open`] does, in an object store.
+    ///
+    /// # Errors
+    /// [`PublishError::Repository`], [`PublishError::Store`], [`PublishError::Unconditional`].
+    pub fn open_bucket(bucket: Bucket) -> Result<Option<Self>, PublishError> {
+        Self::open_store(Box::new(bucket))
+    }
+
+    fn open_store(store: Box<dyn Store>) -> Result<Option<Self>, PublishError> {
+        let Some(root) = store.read_metadata(FIRST_ROOT)? else { return Ok(None) };
+        store.check(&root)?;
+        let state = read(&*store, &root)?;
+        Ok(Some(Self { store, state }))
     }
 
     /// Makes an empty repository.
@@ -73,22 +92,46 @@ impl Publisher {
         keys: &SigningKeys,
         terms: Terms,
     ) -> Result<Self, PublishError> {
+        Self::create_store(|| Ok(Box::new(Folder::open(path)?)), new, keys, terms)
+    }
+
+    /// Does what [`Self::create`] does, in an object store.
+    ///
+    /// # Errors
+    /// Those of [`Self::create`]; [`PublishError::Store`], [`PublishError::Unconditional`].
+    pub fn create_in_bucket(
+        bucket: Bucket,
+        new: &NewRoot,
+        keys: &SigningKeys,
+        terms: Terms,
+    ) -> Result<Self, PublishError> {
+        Self::create_store(|| Ok(Box::new(bucket)), new, keys, terms)
+    }
+
+    fn create_store(
+        open: impl FnOnce() -> Result<Box<dyn Store>, PublishError>,
+        new: &NewRoot,
+        keys: &SigningKeys,
+        terms: Terms,
+    ) -> Result<Self, PublishError> {
         let root = new.to_root()?;
         let expires = terms.days_from_now(ROOT_DAYS);
         let metadata = NewMetadata { role: Role::Root, version: 1, expires, content: &root };
         let root_bytes = keys.sign(&metadata, &[&root], &[])?;
         // What cannot be signed is noticed before there is a folder.
         let signer = Signer { keys, root: &root, old: None, terms };
-        let files = signer.targets(Versions::default(), &Targets::default())?;
-        let folder = Folder::open(path)?;
-        if folder.first_root()?.is_some() {
-            return Err(PublishError::Exists { path: path.to_owned() });
+        let make = |versions| signer.targets(versions, &Targets::default());
+        make(Versions::default())?;
+        let store = open()?;
+        if store.read_metadata(FIRST_ROOT)?.is_some() {
+            return Err(PublishError::Exists { path: store.place().to_owned() });
         }
-        // The first root comes last: without it the folder is no repository yet.
-        write(&folder, &files)?;
-        folder.put_metadata("1.root.json", &root_bytes)?;
-        let state = read(&folder, &root_bytes)?;
-        Ok(Self { folder, state })
+        // The first root comes last: without it the place is no repository yet.
+        commit(&*store, Versions::default(), make)?;
+        store.put_metadata(FIRST_ROOT, &root_bytes)?;
+        store.check(&root_bytes)?;
+        let state = read(&*store, &root_bytes)?;
+        Ok(Self { store, state })
     }
 
     /// Verifies payloads and publishes them: first targets, then metadata, `timestamp.json` last.
@@ -109,14 +152,17 @@ impl Publisher {
         for offer in &offers {
             targets.put(&offer.file(), &offer.to_bytes());
         }
-        let files = self.signer(keys, terms).targets(Versions::of(&self.state), &targets)?;
+        let (signer, versions) = (self.signer(keys, terms), Versions::of(&self.state));
+        let make = |versions| signer.targets(versions, &targets);
+        // What cannot be signed is noticed before anything is written.
+        make(versions)?;
         for Candidate { name, path, size_bytes, sha256, .. } in &candidates {
-            self.folder.copy_target(name, path, *size_bytes, *sha256)?;
+            self.store.copy_target(name, path, *size_bytes, *sha256)?;
         }
         for offer in &offers {
-            self.folder.put_target(&offer.file(), &offer.to_bytes())?;
+            self.store.put_target(&offer.file(), &offer.to_bytes())?;
         }
-        write(&self.folder, &files)?;
+        commit(&*self.store, versions, make)?;
         self.reread()?;
         Ok(self.published(offers))
     }
@@ -128,12 +174,13 @@ impl Publisher {
     /// [`PublishError::MissingKeys`], [`PublishError::File`].
     pub fn refresh(&mut self, keys: &SigningKeys, terms: Terms) -> Result<Published, PublishError> {
         let (signer, versions) = (self.signer(keys, terms), Versions::of(&self.state));
-        let files = if self.state.targets.expires < terms.days_from_now(terms.days) {
-            signer.targets(versions, &self.state.targets.content)?
-        } else {
-            signer.snapshot(versions, self.state.snapshot.content.meta.targets.clone())?
-        };
-        write(&self.folder, &files)?;
+        commit(&*self.store, versions, |versions| {
+            if self.state.targets.expires < terms.days_from_now(terms.days) {
+                signer.targets(versions, &self.state.targets.content)
+            } else {
+                signer.snapshot(versions, self.state.snapshot.content.meta.targets.clone())
+            }
+        })?;
         self.reread()?;
         Ok(self.published(Vec::new()))
     }
@@ -148,9 +195,8 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::File`].
     pub fn root(&self) -> Result<Vec<u8>, PublishError> {
-        let path =
-            self.folder.path().join(format!("metadata/{}.root.json", self.state.root.version));
-        std::fs::read(&path).map_err(|source| PublishError::File { action: "read", path, source })
+        let name = format!("{}.root.json", self.state.root.version);
+        Ok(self.store.read_metadata(&name)?.unwrap_or_default())
     }
 
     pub(super) fn published(&self, offers: Vec<Offer>) -> Published {
@@ -166,8 +212,8 @@ impl Publisher {
 
     /// Reads the repository again, as a machine would: what was written has to be what was meant.
     pub(super) fn reread(&mut self) -> Result<(), PublishError> {
-        let first = self.folder.first_root()?.unwrap_or_default();
-        self.state = read(&self.folder, &first)?;
+        let first = self.store.read_metadata(FIRST_ROOT)?.unwrap_or_default();
+        self.state = read(&*self.store, &first)?;
         Ok(())
     }
 
@@ -185,13 +231,13 @@ impl Publisher {
             let url: Url = format!("file:///targets/{}", name.path(sha256))
                 .parse()
                 .map_err(|source| RepositoryError::Url { source })?;
-            let bytes = download(&self.folder, &url, name.as_str(), CHANNEL_FILE_MAX)?;
+            let bytes = download(&*self.store, &url, name.as_str(), CHANNEL_FILE_MAX)?;
             let bytes =
                 bytes.ok_or_else(|| RepositoryError::NotFound { name: name.to_string() })?;
             check(name.as_str(), &bytes, Some(file.length), Some(sha256))?;
             Offer::parse(name.as_str(), &bytes)
         };
-        read().map(Some).map_err(|source| repository(&self.folder, source))
+        read().map(Some).map_err(|source| repository(&*self.store, source))
     }
 }
 
@@ -201,19 +247,31 @@ impl Terms {
     }
 }
 
-/// Writes metadata in their order.
-pub(super) fn write(folder: &Folder, files: &Files) -> Result<(), PublishError> {
-    files.iter().try_for_each(|(name, bytes)| folder.put_metadata(name, bytes))
+/// Writes metadata in their order. Versions that are taken are passed over: those of a publication that was cut
+/// off stay unread, and of two at a time one replaces the timestamp.
+pub(super) fn commit(
+    store: &dyn Store,
+    mut before: Versions,
+    make: impl Fn(Versions) -> Result<Files, PublishError>,
+) -> Result<(), PublishError> {
+    for _ in 0..SKIPS_MAX {
+        let files = make(before)?;
+        match files.iter().try_for_each(|(name, bytes)| store.put_metadata(name, bytes)) {
+            Err(PublishError::Taken { .. }) => before = before.skip(),
+            done => return done,
+        }
+    }
+    Err(PublishError::Busy { path: store.place().to_owned() })
 }
 
-fn repository(folder: &Folder, source: RepositoryError) -> PublishError {
-    PublishError::Repository { path: folder.path().to_owned(), source: Box::new(source) }
+fn repository(store: &dyn Store, source: RepositoryError) -> PublishError {
+    PublishError::Repository { path: store.place().to_owned(), source: Box::new(source) }
 }
 
-fn read(folder: &Folder, first_root: &[u8]) -> Result<State, PublishError> {
+fn read(store: &dyn Store, first_root: &[u8]) -> Result<State, PublishError> {
     let metadata = "file:///metadata".parse().expect("this is a URL");
     // What has expired can still be refreshed.
     let now = UtcTime::of(SystemTime::UNIX_EPOCH);
-    let session = Session { transport: folder, metadata, seen: None, now };
-    session.load(first_root).map_err(|source| repository(folder, source))
+    let session = Session { transport: store, metadata, seen: None, now };
+    session.load(first_root).map_err(|source| repository(store, source))
 }

@@ -1,7 +1,7 @@
 use flagstone_signature::{KeyId, PublicKey};
 
 use super::new_root::check_threshold;
-use super::publisher::{ROOT_DAYS, write};
+use super::publisher::{ROOT_DAYS, commit};
 use super::signer::{Signer, Versions};
 use super::signing_keys::NewMetadata;
 use super::{PublishError, Published, Publisher, SigningKeys, Terms};
@@ -60,15 +60,16 @@ impl Publisher {
         let signer = Signer { keys, root: &new, old: Some(old), terms };
         let differs = |role| old.roles.get(role) != new.roles.get(role);
         let versions = Versions::of(&self.state);
-        let files = if differs(Role::Targets) {
-            signer.targets(versions, &self.state.targets.content)?
-        } else if differs(Role::Snapshot) || differs(Role::Timestamp) {
-            signer.snapshot(versions, self.state.snapshot.content.meta.targets.clone())?
-        } else {
-            Vec::new()
-        };
-        write(&self.folder, &files)?;
-        self.folder.put_metadata(&format!("{version}.root.json"), &root_bytes)?;
+        commit(&*self.store, versions, |versions| {
+            if differs(Role::Targets) {
+                signer.targets(versions, &self.state.targets.content)
+            } else if differs(Role::Snapshot) || differs(Role::Timestamp) {
+                signer.snapshot(versions, self.state.snapshot.content.meta.targets.clone())
+            } else {
+                Ok(Vec::new())
+            }
+        })?;
+        self.store.put_metadata(&format!("{version}.root.json"), &root_bytes)?;
         self.reread()?;
         Ok(self.published(Vec::new()))
     }

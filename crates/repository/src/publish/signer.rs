@@ -38,6 +38,13 @@ impl Versions {
         let (targets, snapshot, timestamp) = (targets.version, snapshot.version, timestamp.version);
         Self { targets, snapshot, timestamp }
     }
+
+    /// Returns them without those that the next publication would have taken. That of the timestamp is in no
+    /// name.
+    pub(super) fn skip(self) -> Self {
+        let Self { targets, snapshot, timestamp } = self;
+        Self { targets: targets + 1, snapshot: snapshot + 1, timestamp }
+    }
 }
 
 impl Signer<'_> {

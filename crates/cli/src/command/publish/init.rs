@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use flagstone_repository::{NewRoot, Publisher, Role, SigningKeys};
+use flagstone_repository::{NewRoot, Role, SigningKeys};
 use flagstone_signature::{KeyKind, PrivateKey};
 
 use super::{Common, threshold, thresholds};
@@ -27,16 +27,15 @@ pub(super) struct Init {
 impl Init {
     pub(super) fn run(&self) -> Result<ExitCode> {
         let Self { common, .. } = self;
-        if Publisher::open(&common.repository)?.is_some() {
-            let what = format!("there is a repository in {} already", common.repository.display());
+        if common.repository.open()?.is_some() {
+            let what = format!("there is a repository in {} already", common.repository);
             return Err(Hinted::new(what, "publish into it, or choose another folder").into());
         }
         self.make_keys()?;
         let keys = common.signing_keys()?;
         let new = NewRoot::read(&common.keys, &keys, thresholds(&self.threshold))?;
-        let publisher = Publisher::create(&common.repository, &new, &keys, common.terms())?;
-        let root = common.repository.join("metadata/1.root.json");
-        report::say(&format!("machines start from {}", root.display()));
+        let publisher = common.repository.create(&new, &keys, common.terms())?;
+        report::say(&format!("machines start from {}", common.repository.first_root()));
         common.report(&publisher.status())
     }
 

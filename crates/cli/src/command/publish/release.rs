@@ -58,7 +58,7 @@ impl Release {
             waves: self.wave.clone(),
             older: self.older,
         };
-        let mut repository = match Publisher::open(&common.repository)? {
+        let mut repository = match common.repository.open()? {
             Some(repository) => repository,
             None => self.create(common, &keys)?,
         };
@@ -68,11 +68,10 @@ impl Release {
 
     fn create(&self, common: &Common, keys: &SigningKeys) -> Result<Publisher> {
         let new = NewRoot::read(&common.keys, keys, thresholds(&self.threshold))?;
-        let publisher = Publisher::create(&common.repository, &new, keys, common.terms())?;
-        let root = common.repository.join("metadata/1.root.json");
+        let publisher = common.repository.create(&new, keys, common.terms())?;
         report::note(&format!(
             "there was no repository: made one, machines start from {}",
-            root.display()
+            common.repository.first_root()
         ));
         Ok(publisher)
     }
