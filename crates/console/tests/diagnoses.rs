@@ -1,8 +1,8 @@
 //! Consoles of machines, real ones and single messages of their components, and what is made of them.
 //!
-//! `logs/` has what machines said in QEMU, shortened: `verity.log` with a changed superblock of /usr,
-//! `ignition.log` with a configuration for a later version, `emulator.log` with a kernel that tripped over the emulator and
-//! was switched off while it restarted, `good.log` with nothing wrong.
+//! `consoles/` has what machines said in QEMU, shortened: `verity.txt` with a changed superblock of /usr,
+//! `ignition.txt` with a configuration for a later version, `emulator.txt` with a kernel that tripped over the emulator and
+//! was switched off while it restarted, `good.txt` with nothing wrong.
 
 use flagstone_console::{Diagnosis, Stage, diagnose, plain, trouble};
 
@@ -24,7 +24,7 @@ fn shown(text: &str) -> Diagnosis {
 
 #[test]
 fn a_changed_block_is_told_as_such_and_not_as_a_panic() {
-    let diagnosis = shown(&plain(include_bytes!("logs/verity.log")));
+    let diagnosis = shown(&plain(include_bytes!("consoles/verity.txt")));
     assert_eq!(diagnosis.stage, Stage::Verity);
     let lines: Vec<&str> = diagnosis.lines.iter().map(|line| line.text.as_str()).collect();
     assert!(lines[0].ends_with("device-mapper: verity: 254:3: data block 0 is corrupted"));
@@ -33,7 +33,7 @@ fn a_changed_block_is_told_as_such_and_not_as_a_panic() {
 
 #[test]
 fn a_machine_that_was_switched_off_while_it_restarted_is_told_by_the_boot_that_failed() {
-    let text = plain(include_bytes!("logs/emulator.log"));
+    let text = plain(include_bytes!("consoles/emulator.txt"));
     assert!(
         text.trim_end()
             .ends_with("EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path")
@@ -45,7 +45,7 @@ fn a_machine_that_was_switched_off_while_it_restarted_is_told_by_the_boot_that_f
 
 #[test]
 fn a_configuration_for_another_version_is_told_as_such() {
-    let diagnosis = shown(&plain(include_bytes!("logs/ignition.log")));
+    let diagnosis = shown(&plain(include_bytes!("consoles/ignition.txt")));
     assert_eq!(diagnosis.stage, Stage::Ignition);
     assert_eq!(diagnosis.cause, "the configuration is for another version of Ignition");
     assert_eq!(diagnosis.hint, "run `flagstone ignition check` on the configuration");
@@ -53,7 +53,7 @@ fn a_configuration_for_another_version_is_told_as_such() {
 
 #[test]
 fn a_good_boot_has_neither_a_diagnosis_nor_trouble() {
-    let text = plain(include_bytes!("logs/good.log"));
+    let text = plain(include_bytes!("consoles/good.txt"));
     assert_eq!(diagnose(&text), None);
     assert_eq!(trouble(&text), []);
     // What happens while it restarts afterwards is another boot.
@@ -197,10 +197,10 @@ fn every_kind_of_trouble_is_found() {
 #[test]
 fn a_console_that_is_cut_anywhere_is_read_all_the_same() {
     for log in [
-        &include_bytes!("logs/verity.log")[..],
-        include_bytes!("logs/emulator.log"),
-        include_bytes!("logs/ignition.log"),
-        include_bytes!("logs/good.log"),
+        &include_bytes!("consoles/verity.txt")[..],
+        include_bytes!("consoles/emulator.txt"),
+        include_bytes!("consoles/ignition.txt"),
+        include_bytes!("consoles/good.txt"),
     ] {
         for end in (0..log.len()).step_by(61) {
             let text = plain(&log[..end]);
