@@ -20,8 +20,8 @@ if [ "$step" = 0 ]; then
     say missing "$? $(tr '\n' ' ' </run/said)"
     flagstone-agent reset --keep /srv/kept </dev/null >/run/said 2>&1
     say unasked "$? $(tr '\n' ' ' </run/said)"
-    flagstone-agent reset --keep /srv/kept --yes >/run/said 2>&1
-    say reset "$? $(tr '\n' ' ' </run/said)"
+    # The machine restarts, with whatever else would be said here.
+    flagstone-agent reset --keep /srv/kept --yes
 else
     say left "$(ls -A /srv | tr '\n' ' ')"
     say request "$(ls /var/lib/flagstone | tr '\n' ' ')"
