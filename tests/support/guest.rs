@@ -25,7 +25,14 @@ const CYCLES_MAX: usize = 2;
 impl Boot {
     /// Fails on any line that means trouble.
     pub(crate) fn assert_calm(&self) {
-        let found = flagstone_console::trouble(&self.console);
+        self.assert_calm_but("");
+    }
+
+    /// Does so, but for a kind of trouble that the test itself makes. Emulated processors that wait for their
+    /// turn on a busy machine are no trouble of the image's either.
+    pub(crate) fn assert_calm_but(&self, made: &str) {
+        let mut found = flagstone_console::trouble(&self.console);
+        found.retain(|trouble| ![made, "RCU stall", "hung task"].contains(&trouble.what));
         assert!(found.is_empty(), "the console says: {found:#?}");
     }
 
