@@ -99,8 +99,9 @@ impl<'a> Download<'a> {
 
     /// Goes on at another place of the file.
     pub fn continue_at(&mut self, offset: u64) {
+        let offset = offset.min(self.total);
         if offset != self.offset {
-            (self.offset, self.worked_at, self.body) = (offset.min(self.total), offset, None);
+            (self.offset, self.worked_at, self.body) = (offset, offset, None);
         }
     }
 

@@ -19,6 +19,7 @@
 
 mod device;
 mod download;
+mod durable;
 mod error;
 pub mod etc;
 mod installation;

@@ -6,6 +6,7 @@ use rustix::fs::{FsWord, statfs};
 
 use super::error::ResetError;
 use super::kept_path::KeptPath;
+use crate::durable::replace;
 
 /// Where the request lies on ROOT; `initrd-reset` looks there.
 const PATH: &str = "var/lib/flagstone/reset";
@@ -69,17 +70,7 @@ impl ResetRequest {
     /// [`ResetError::Request`].
     pub fn leave(&self, root: &Path) -> Result<(), ResetError> {
         let path = root.join(PATH);
-        let write = || -> io::Result<()> {
-            let folder = parent(&path);
-            fs::create_dir_all(folder)?;
-            let new = path.with_extension("new");
-            let mut file = File::create(&new)?;
-            file.write_all(&self.bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(folder)?.sync_all()
-        };
-        write().map_err(failed(&path))
+        replace(&path, |file| file.write_all(&self.bytes())).map_err(failed(&path))
     }
 
     /// Takes a request back, durably; tells whether there was one.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::UpdateError;
 use super::state::State;
+use crate::durable::replace;
 
 /// The most bytes that a file of state is read of.
 const STATE_MAX: u64 = 1 << 20;
@@ -119,17 +120,11 @@ impl StateFolder {
     /// Puts a file in the place of what was there, whole or not at all.
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), UpdateError> {
         let path = self.path.join(name);
-        let write = || {
-            fs::create_dir_all(&self.path)?;
-            let new = self.path.join(format!("{name}.new"));
-            let mut file = File::create(&new)?;
-            serde_json::to_writer_pretty(&mut file, value)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(&self.path)?.sync_all()
+        let write = |file: &mut File| {
+            serde_json::to_writer_pretty(&mut *file, value)?;
+            file.write_all(b"\n")
         };
-        write().map_err(|source| UpdateError::State { path: path.clone(), source })
+        replace(&path, write).map_err(|source| UpdateError::State { path, source })
     }
 
     fn file(&self) -> PathBuf {
