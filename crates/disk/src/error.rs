@@ -74,6 +74,14 @@ pub enum DiskError {
         /// The bytes read until the difference was found.
         actual_bytes: u64,
     },
+    /// The file system of an extension is shorter or longer than was promised.
+    #[error("the file system of the extension has not the promised {expected_bytes} bytes")]
+    ExtensionLength {
+        /// The promised length.
+        expected_bytes: u64,
+        /// The bytes read until the difference was found.
+        actual_bytes: u64,
+    },
     /// A source could not be read.
     #[error("failed to read the content of the {role} partition")]
     Read {

@@ -2,10 +2,10 @@ use flagstone_artifact::{ImageName, Sha256Digest};
 use uuid::Uuid;
 
 use crate::identifier::{derive, slot_identifiers};
-use crate::{DiskError, PartitionType, Role};
+use crate::{DiskError, DiskTable, PartitionType, Role, TableEntry};
 
 /// Partitions start and end at multiples of this, in bytes.
-const ALIGNMENT: u64 = 1 << 20;
+pub(crate) const ALIGNMENT: u64 = 1 << 20;
 /// The size of BIOS-BOOT, in bytes.
 const BIOS_BOOT_BYTES: u64 = 1 << 20;
 /// The label of a slot that holds no image: systemd takes such a partition for absent.
@@ -24,7 +24,7 @@ pub const HEAD_ROOM_PERCENT: u8 = 10;
 /// "Grow the file system to the partition's size when it is mounted" (UAPI.2, partition flags).
 const GROW_FILE_SYSTEM: u64 = 1 << 59;
 /// "Mount read-only" (the same).
-const READ_ONLY: u64 = 1 << 60;
+pub(crate) const READ_ONLY: u64 = 1 << 60;
 /// "Do not discover this partition" (the same).
 const NO_AUTO: u64 = 1 << 63;
 
@@ -185,6 +185,23 @@ impl Layout {
     /// Never: a layout has every role.
     pub fn partition(&self, role: Role) -> &Partition {
         self.partitions.iter().find(|p| p.role == role).expect("a layout has every role")
+    }
+
+    /// Returns the partition table of the disk.
+    pub(crate) fn table(&self) -> DiskTable {
+        let entry = |partition: &Partition| TableEntry {
+            number: partition.role.number(),
+            label: partition.label.clone(),
+            type_guid: partition.kind.guid(),
+            guid: partition.guid,
+            attributes: partition.attributes,
+            offset_bytes: partition.offset_bytes,
+            size_bytes: partition.size_bytes,
+        };
+        DiskTable {
+            disk_guid: self.disk_guid,
+            entries: self.partitions.iter().map(entry).collect(),
+        }
     }
 
     /// Returns a serial number for the ESP's file system that goes with its identifier.

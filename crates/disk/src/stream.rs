@@ -32,7 +32,7 @@ pub fn stream_disk(
 ) -> Result<(), DiskError> {
     check_lengths(layout, &contents)?;
     let mut table = Sectors { at: 0, written: BTreeMap::new(), len: layout.size_bytes() };
-    write_table(layout, &mut table)?;
+    write_table(&layout.table(), layout.size_bytes(), &mut table)?;
     let mut out = Stream { at: 0, take };
     let mut partitions: Vec<_> = layout.partitions().iter().collect();
     partitions.sort_by_key(|partition| partition.offset_bytes);

@@ -10,7 +10,7 @@ use gpt::partition::Partition as GptPartition;
 use gpt::partition_types::{OperatingSystem, Type};
 use uuid::Uuid;
 
-use crate::{DiskError, Layout};
+use crate::DiskError;
 
 /// The size of a sector, in bytes.
 pub(crate) const SECTOR: u64 = 512;
@@ -49,23 +49,25 @@ pub struct TableEntry {
     pub size_bytes: u64,
 }
 
-/// Writes the protective MBR and both tables of a layout; the disk's last sector among them, which
-/// gives an empty file its length.
+/// Writes the protective MBR and both tables of a disk of `size_bytes` bytes; its last sector among them,
+/// which gives an empty file its length.
 pub(crate) fn write_table<D: Read + Write + Seek>(
-    layout: &Layout,
+    table: &DiskTable,
+    size_bytes: u64,
     disk: &mut D,
 ) -> Result<(), DiskError> {
-    encode_table(layout, &mut Device(disk)).map_err(DiskError::WriteTable)
+    encode_table(table, size_bytes, &mut Device(disk)).map_err(DiskError::WriteTable)
 }
 
 fn encode_table<D: Read + Write + Seek>(
-    layout: &Layout,
+    table: &DiskTable,
+    size_bytes: u64,
     device: &mut Device<'_, D>,
 ) -> Result<(), gpt::GptError> {
     let block = LogicalBlockSize::Lb512;
-    let sectors = layout.size_bytes() / SECTOR;
+    let sectors = size_bytes / SECTOR;
     let mut builder = HeaderBuilder::new();
-    builder.disk_guid(layout.disk_guid()).num_parts(ENTRIES).backup_lba(sectors - 1);
+    builder.disk_guid(table.disk_guid).num_parts(ENTRIES).backup_lba(sectors - 1);
     let mut primary = builder.primary(true).build(block)?;
     let mut backup = builder.primary(false).build(block)?;
     for header in [&primary, &backup] {
@@ -78,17 +80,17 @@ fn encode_table<D: Read + Write + Seek>(
             block,
             ENTRY_BYTES,
         )?;
-        for partition in layout.partitions() {
+        for partition in &table.entries {
             let first_lba = partition.offset_bytes / SECTOR;
             let entry = GptPartition {
-                part_type_guid: Type { guid: partition.kind.guid(), os: OperatingSystem::None },
+                part_type_guid: Type { guid: partition.type_guid, os: OperatingSystem::None },
                 part_guid: partition.guid,
                 first_lba,
                 last_lba: first_lba + partition.size_bytes / SECTOR - 1,
                 flags: partition.attributes,
                 name: partition.label.clone(),
             };
-            let index = u64::from(partition.role.number() - 1);
+            let index = u64::from(partition.number - 1);
             entry.write_to_device(device, index, start, block, ENTRY_BYTES)?;
         }
     }

@@ -24,7 +24,7 @@ pub fn write_disk<D: Read + Write + Seek>(
     disk: &mut D,
 ) -> Result<(), DiskError> {
     check_lengths(layout, &contents)?;
-    write_table(layout, disk)?;
+    write_table(&layout.table(), layout.size_bytes(), disk)?;
     for (role, content) in contents {
         let partition = layout.partition(role);
         match content {

@@ -13,9 +13,9 @@ use std::process::Command;
 use bytes::Bytes;
 use flagstone_artifact::{Architecture, ImageName, Sha256Digest};
 use flagstone_disk::{
-    Content, DiskError, EspOptions, EspPath, HEAD_ROOM_PERCENT, Layout, LayoutRequest,
-    PartitionSizes, Piece, Role, SparseImage, TABLE_START_BYTES, build_esp, grow_table, read_table,
-    stream_disk, verity_tree_bytes, write_disk,
+    Content, DiskError, EspOptions, EspPath, ExtensionImage, HEAD_ROOM_PERCENT, Layout,
+    LayoutRequest, PartitionSizes, Piece, Role, SparseImage, TABLE_START_BYTES, build_esp,
+    grow_table, read_table, stream_disk, verity_tree_bytes, write_disk, write_extension,
 };
 use tempfile::TempDir;
 
@@ -443,4 +443,35 @@ fn the_same_seed_gives_the_same_disk() {
         Sha256Digest::of(&start)
     });
     assert_eq!(first, second);
+}
+
+#[test]
+fn an_extension_is_sound_to_sgdisk_and_its_partitions_are_what_systemd_looks_for() {
+    let (Some(sgdisk), Some(lister)) = (tool("sgdisk"), tool("sfdisk")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("extension.raw");
+    let image = ExtensionImage {
+        architecture: Architecture::X86_64,
+        label: "docker_1",
+        root_hash: Sha256Digest::of(b"data"),
+        data_bytes: 10_000,
+        tree: &[1; 4096],
+        signature: Some("{}"),
+        seed: b"seed",
+    };
+    let mut disk = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+    write_extension(&image, &[7; 10_000][..], &mut disk).unwrap();
+    let (sound, text) = run(&sgdisk, &[OsStr::new("-v"), path.as_os_str()]);
+    assert!(sound && text.contains("No problems found"), "{text}");
+    let (_, text) = run(&lister, &[OsStr::new("-d"), path.as_os_str()]);
+    let text = text.to_lowercase();
+    // Root, its hash tree and its signature, of x86-64 (UAPI.2); read-only.
+    for word in [
+        "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+        "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
+        "41092b05-9fc8-4523-994f-2def0408b176",
+        "guid:60",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
 }
