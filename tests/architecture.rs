@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 27] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
     ("console", &[]),
+    ("certificate", &["artifact"]),
     ("fetch", &["artifact"]),
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
@@ -37,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
             "artifact",
             "boot",
             "caches",
+            "certificate",
             "debian",
             "disk",
             "fetch",
@@ -59,6 +61,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
         &[
             "artifact",
             "build",
+            "certificate",
             "compare",
             "console",
             "debian",

@@ -12,6 +12,7 @@ mod compare;
 mod contents;
 mod selection;
 mod support;
+mod sysext;
 
 fn sums(out: &Path) -> String {
     fs::read_to_string(out.join("SHA256SUMS")).unwrap()

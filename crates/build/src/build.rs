@@ -4,20 +4,14 @@ use std::path::Path;
 use bytes::Bytes;
 use flagstone_artifact::{Manifest, Sha256Digest, Sha256Hasher};
 use flagstone_fetch::Cache;
-use flagstone_recipe::{Lock, PackageName, Recipe};
+use flagstone_recipe::{Lock, Recipe};
 use flagstone_tree::Mtime;
 
+use crate::assemble::{Assembled, Ingredients, assemble};
 use crate::disk_image::DiskImage;
-use crate::indices::ToolVersions;
 use crate::netboot::Netboot;
 use crate::output::{Existing, Names, Output};
-use crate::software::Software;
-use crate::system::Site;
-use crate::updates::Updates;
-use crate::{
-    BuildError, Progress, Stage, WorkCache, boot_files, commands, disk_image, manifest, packages,
-    scripts, system, sysupdate, usr_image,
-};
+use crate::{BuildError, Progress, Stage, WorkCache, boot_files, disk_image, manifest, usr_image};
 
 /// What is built, and where to.
 #[derive(Clone, Copy, Debug)]
@@ -75,14 +69,17 @@ impl BuildRequest<'_> {
     /// [`BuildError::Exists`], or [`BuildError::Write`] for a folder that
     /// cannot be written to.
     pub fn check(&self) -> Result<(), BuildError> {
-        commands::check_commands(self.recipe, self.commands)?;
-        self.lock.check(self.recipe).map_err(BuildError::Stale)?;
-        Updates::read(self.recipe, self.agent)?;
-        Output::open(self.out, &self.names(), self.existing).map(drop)
+        self.ingredients().check()?;
+        Output::open(self.out, &self.names().all(), self.existing).map(drop)
     }
 
     fn names(&self) -> Names {
         Names::new(&self.recipe.image, self.netboot)
+    }
+
+    fn ingredients(&self) -> Ingredients<'_> {
+        let Self { recipe, lock, cache, work, commands, agent, .. } = *self;
+        Ingredients { recipe, lock, cache, work, commands, agent }
     }
 }
 
@@ -93,49 +90,40 @@ impl BuildRequest<'_> {
 /// # Errors
 /// [`BuildError`]; the folder is then as it was.
 pub fn build(request: &BuildRequest<'_>, progress: &dyn Progress) -> Result<Built, BuildError> {
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(request.jobs.get()).build();
-    let threads = threads.map_err(|source| BuildError::Threads(Box::new(source)))?;
-    let progress = Shared(progress);
-    threads.install(|| build_here(request, &progress))
+    in_pool(request.jobs, progress, |progress| build_here(request, progress))
 }
 
-fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built, BuildError> {
-    let BuildRequest { recipe, lock, cache, work, .. } = *request;
-    commands::check_commands(recipe, request.commands)?;
-    lock.check(recipe).map_err(BuildError::Stale)?;
+/// Runs a build with as many threads as it may have.
+pub(crate) fn in_pool<T: Send>(
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+    work: impl FnOnce(&dyn Progress) -> Result<T, BuildError> + Send,
+) -> Result<T, BuildError> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build();
+    let threads = threads.map_err(|source| BuildError::Threads(Box::new(source)))?;
+    let progress = Shared(progress);
+    threads.install(|| {
+        let progress = &progress;
+        work(progress.0)
+    })
+}
+
+fn build_here(request: &BuildRequest<'_>, progress: &dyn Progress) -> Result<Built, BuildError> {
+    let BuildRequest { recipe, lock, work, .. } = *request;
+    request.ingredients().check()?;
     let names = request.names();
-    let output = Output::open(request.out, &names, request.existing)?;
+    let output = Output::open(request.out, &names.all(), request.existing)?;
     let date = Mtime::from_seconds(lock.date.unix_seconds());
     let seed = Seed::new(recipe, lock);
-    let updates = Updates::read(recipe, request.agent)?;
-
-    progress.0.stage(Stage::Unpack);
-    let mut unpacked = packages::unpack(cache, work, lock)?;
-    progress.0.stage(Stage::Merge);
-    let controls = std::mem::take(&mut unpacked.controls);
-    let mut merged = system::merge_packages(unpacked, recipe, date, progress.0)?;
-    progress.0.stage(Stage::Finish);
-    updates.install(&mut merged, date, progress.0)?;
-    sysupdate::install(recipe, &mut merged, date, progress.0)?;
-    let scripts = scripts::survey(&merged, recipe, &controls)?;
-    scripts.notes().iter().for_each(|note| progress.0.note(note));
-    let declarations = scripts.declarations;
-    let run = |tree: &mut _| match request.commands {
-        Some(entry) if !recipe.run.is_empty() => {
-            commands::run(tree, recipe, entry, &output, date, progress.0)
-        }
-        _ => Ok(Vec::new()),
-    };
-    let site = Site { recipe, tools: &tools(lock), date, work, progress: progress.0 };
-    let (mut system, commands) = system::finish_system(merged, declarations, run, &site)?;
-    let software = Software::new(&system.tree, recipe, lock, &controls);
-    software.install(&mut system.tree, date)?;
+    let ingredients = request.ingredients();
+    let Assembled { system, software, commands } =
+        assemble(&ingredients, &output.path(""), progress)?;
     output.write(&names.spdx(), software.spdx.as_bytes())?;
     output.write(&names.cyclonedx(), software.cyclonedx.as_bytes())?;
 
-    progress.0.stage(Stage::Image);
+    progress.stage(Stage::Image);
     let loader = boot_files::loader(&system.tree, recipe.image.architecture)?;
-    let parts = system.split(date, progress.0)?;
+    let parts = system.split(date, progress)?;
     let (usr, initrd) = rayon::join(
         || usr_image::write_usr(&parts.usr, &recipe.usr, date, &seed, &names, work, &output),
         || boot_files::initrd(&parts.full, &parts.modules, recipe, &parts.release, date, work),
@@ -143,7 +131,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     let (usr, initrd) = (usr?, initrd?);
     let layout = disk_image::plan(&recipe.image, &recipe.disk, &usr, &seed)?;
 
-    progress.0.stage(Stage::Uki);
+    progress.stage(Stage::Uki);
     let uki = Bytes::from(boot_files::uki(
         &loader,
         &parts.kernel,
@@ -154,7 +142,7 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
     )?);
     output.write(&names.uki(), &uki)?;
 
-    progress.0.stage(Stage::Disk);
+    progress.stage(Stage::Disk);
     let source_date = date.seconds;
     let disk = DiskImage::new(&layout, &recipe.image, &loader, &uki, source_date, &names, &output)?;
     let netboot = Netboot {
@@ -188,20 +176,9 @@ fn build_here(request: &BuildRequest<'_>, progress: &Shared<'_>) -> Result<Built
         &names,
         &output,
     )?;
-    output.publish(&names)?;
-    work.take_trouble().iter().for_each(|note| progress.0.note(note));
+    output.publish(&names.all())?;
+    work.take_trouble().iter().for_each(|note| progress.note(note));
     Ok(Built { manifest })
-}
-
-/// Returns the versions that indices carry, as the packages' own tools would write them.
-fn tools(lock: &Lock) -> ToolVersions {
-    let version = |name: &str| {
-        let name = name.parse().ok();
-        let package = name.and_then(|name: PackageName| lock.packages.get(&name));
-        package.map(|package| package.version.to_string()).unwrap_or_default()
-    };
-    let caches = flagstone_caches::ToolVersions { shared_mime_info: version("shared-mime-info") };
-    ToolVersions { libc_bin: version("libc-bin"), udev: version("udev"), caches }
 }
 
 /// Lets worker threads report; every [`Progress`] is `Sync`.
@@ -212,7 +189,7 @@ struct Shared<'a>(&'a dyn Progress);
 pub(crate) struct Seed(Sha256Digest);
 
 impl Seed {
-    fn new(recipe: &Recipe, lock: &Lock) -> Self {
+    pub(crate) fn new(recipe: &Recipe, lock: &Lock) -> Self {
         let text = format!("flagstone seed 1\n{}\n{}", recipe.image, lock.render());
         Self(Sha256Digest::of(text.as_bytes()))
     }

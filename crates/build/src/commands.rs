@@ -7,7 +7,6 @@ use flagstone_recipe::{Recipe, Run, RunName};
 use flagstone_sandbox::{Changes, Command, Staged};
 use flagstone_tree::{Mtime, Tree, TreePath};
 
-use crate::output::Output;
 use crate::{BuildError, Progress, Stage};
 
 /// Where the tree lies on the disk meanwhile, in the hidden folder.
@@ -48,13 +47,13 @@ pub(crate) fn run(
     tree: &mut Tree,
     recipe: &Recipe,
     entry: &Path,
-    output: &Output,
+    folder: &Path,
     date: Mtime,
     progress: &dyn Progress,
 ) -> Result<Vec<CommandRecord>, BuildError> {
     progress.stage(Stage::Run);
     let sandbox = |source| BuildError::Command(Box::new(source));
-    let mut staged = Staged::new(tree.clone(), &output.path(FOLDER), date).map_err(sandbox)?;
+    let mut staged = Staged::new(tree.clone(), &folder.join(FOLDER), date).map_err(sandbox)?;
     let mut records = Vec::new();
     for (name, run) in &recipe.run {
         let command = command(staged.tree(), name, run)?;

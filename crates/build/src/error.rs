@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use flagstone_artifact::Architecture;
 use flagstone_boot::{CmdlineError, CpioError, InitrdError, OsReleaseError, UkiError};
 use flagstone_caches::CacheError;
+use flagstone_certificate::CertificateError;
 use flagstone_debian::{
     ArchiveError, ControlError, DebError, GrammarError, ResolveError, SignatureError,
 };
@@ -252,6 +253,42 @@ pub enum BuildError {
     /// The thread pool cannot be made.
     #[error("failed to start worker threads")]
     Threads(#[source] Box<dyn Error + Send + Sync>),
+    /// A file that a recipe names is no certificate.
+    #[error("failed to use the certificate {}", path.display())]
+    ExtensionCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<CertificateError>,
+    },
+    /// A root hash cannot be signed.
+    #[error("failed to sign the extension")]
+    Sign(#[source] Box<CertificateError>),
+    /// An extension has the name of its base.
+    #[error("the extension and its base are both called {id}")]
+    ExtensionName {
+        /// The name.
+        id: String,
+    },
+    /// An extension is for other machines than its base.
+    #[error("the base is for {base}, the extension for {extension}")]
+    OtherArchitecture {
+        /// The base's.
+        base: Architecture,
+        /// The extension's.
+        extension: Architecture,
+    },
+    /// The locks of an extension and its base do not go together.
+    #[error("the base has {package} {base}, the extension {extension}")]
+    OtherVersion {
+        /// The package.
+        package: String,
+        /// The base's version.
+        base: String,
+        /// The extension's version.
+        extension: String,
+    },
 }
 
 impl BuildError {
@@ -293,6 +330,16 @@ impl BuildError {
                     .to_owned(),
             ),
             Self::TrustedKeys { source, .. } => source.hint(),
+            Self::ExtensionCertificate { source, .. } | Self::Sign(source) => {
+                source.hint().map(str::to_owned)
+            }
+            Self::ExtensionName { .. } => {
+                Some("give the extension an id of its own under [image]".to_owned())
+            }
+            Self::OtherVersion { .. } => Some(
+                "remove the extension's lock: the next one is made from the base's versions"
+                    .to_owned(),
+            ),
             Self::UpdateRoot { .. } => Some(
                 "`[update] root` names the newest `metadata/N.root.json` of a repository that \
                  `flagstone publish` made"

@@ -4,6 +4,8 @@
 //! Recipe ─ make_lock ─► Lock ─ fetch_packages ─► cache ─ build ─► Artifacts in the output folder
 //! ```
 //!
+//! [`build_extension`] makes the system of two recipes, and keeps what the one has that the other has not.
+//!
 //! [`make_lock`] asks the archives once; [`build`] reads only the recipe, the lock and the cache, so
 //! that the same lock gives the same bytes wherever and whenever it runs. Each step of a build takes
 //! the type that the step before gives, which is why none can come too early.
@@ -12,11 +14,14 @@
 //! it prints nothing, and a [`Progress`] hears what happens. It reads no clock and no environment, and
 //! starts no program, unless a recipe has commands and [`BuildRequest::commands`] allows them.
 
+mod assemble;
 mod boot_files;
 mod build;
 mod commands;
 mod disk_image;
 mod error;
+mod extension;
+mod extensions;
 mod extent_store;
 mod indices;
 mod local_debs;
@@ -42,6 +47,7 @@ mod work_cache;
 pub use build::{BuildRequest, Built, DiskSum, build};
 pub use commands::check_commands;
 pub use error::BuildError;
+pub use extension::{ExtensionManifest, ExtensionRequest, LockedRecipe, build_extension};
 pub use lock::{LockRequest, Moves, make_lock};
 pub use lookup::{Absence, Wanted, why_not};
 pub use output::{Existing, Names};

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use flagstone_artifact::{
     ArtifactRecord, CommandRecord, Manifest, PackageRecord, Sha256Digest, Sha256Hasher,
 };
-use flagstone_recipe::{Lock, Recipe};
+use flagstone_recipe::{Lock, LockedPackage, Recipe};
 use rayon::prelude::*;
 
 use crate::BuildError;
@@ -66,7 +66,8 @@ pub(crate) fn write_manifest(
     Ok(manifest)
 }
 
-fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
+/// Returns length and digest of a file in the output folder.
+pub(crate) fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
     let path = output.path(name);
     let digest = || {
         let mut file = File::open(&path)?;
@@ -85,10 +86,14 @@ fn record(name: &str, output: &Output) -> Result<ArtifactRecord, BuildError> {
 }
 
 fn packages(lock: &Lock) -> BTreeMap<String, PackageRecord> {
-    let record = |package: &flagstone_recipe::LockedPackage| PackageRecord {
+    lock.packages.iter().map(|(name, locked)| (name.to_string(), package(locked))).collect()
+}
+
+/// Returns the record of a package.
+pub(crate) fn package(package: &LockedPackage) -> PackageRecord {
+    PackageRecord {
         version: package.version.to_string(),
         architecture: package.architecture.to_string(),
         sha256: package.sha256,
-    };
-    lock.packages.iter().map(|(name, package)| (name.to_string(), record(package))).collect()
+    }
 }

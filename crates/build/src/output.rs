@@ -121,14 +121,18 @@ const STAGING_PREFIX: &str = ".flagstone-";
 
 impl Output {
     /// Prepares the folder.
-    pub(crate) fn open(dir: &Path, names: &Names, existing: Existing) -> Result<Self, BuildError> {
+    pub(crate) fn open(
+        dir: &Path,
+        names: &[String],
+        existing: Existing,
+    ) -> Result<Self, BuildError> {
         let error = |path: &Path| {
             let path = path.to_owned();
             move |source| BuildError::Write { path, source }
         };
         fs::create_dir_all(dir).map_err(error(dir))?;
         if existing == Existing::Refuse {
-            let taken = names.all().into_iter().map(|name| dir.join(name)).find(|p| p.exists());
+            let taken = names.iter().map(|name| dir.join(name)).find(|path| path.exists());
             if let Some(path) = taken {
                 return Err(BuildError::Exists { path });
             }
@@ -167,14 +171,15 @@ impl Output {
     /// The list of digests of an earlier build goes first, with its signatures, and the new one comes
     /// last, so that an interrupted build never leaves a list that speaks of other files, nor any build
     /// signatures of another one.
-    pub(crate) fn publish(self, names: &Names) -> Result<(), BuildError> {
+    pub(crate) fn publish(self, names: &[String]) -> Result<(), BuildError> {
         // Side by side, so that the disk has something to do all the time.
-        names.all().par_iter().with_max_len(1).try_for_each(|name| {
+        names.par_iter().with_max_len(1).try_for_each(|name| {
             let path = self.path(name);
             let synced = File::open(&path).and_then(|file| file.sync_all());
             synced.map_err(|source| BuildError::Write { path, source })
         })?;
-        for name in [Sha256Sums::SIGNATURES_NAME, SUMS] {
+        let replaced = [Sha256Sums::SIGNATURES_NAME, SUMS];
+        for name in replaced.into_iter().filter(|_| names.iter().any(|name| name == SUMS)) {
             let path = self.dir.join(name);
             if let Err(source) = fs::remove_file(&path)
                 && source.kind() != io::ErrorKind::NotFound
@@ -182,9 +187,9 @@ impl Output {
                 return Err(BuildError::Write { path, source });
             }
         }
-        for name in names.all() {
-            let path = self.dir.join(&name);
-            fs::rename(self.path(&name), &path)
+        for name in names {
+            let path = self.dir.join(name);
+            fs::rename(self.path(name), &path)
                 .map_err(|source| BuildError::Write { path, source })?;
         }
         let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
@@ -237,9 +242,9 @@ mod tests {
         let leftover = dir.path().join(".flagstone-old");
         fs::create_dir(&leftover).unwrap();
         fs::write(leftover.join("base_1_x86-64.raw"), "half").unwrap();
-        let running = Output::open(dir.path(), &names(), Existing::Refuse).unwrap();
+        let running = Output::open(dir.path(), &names().all(), Existing::Refuse).unwrap();
         assert!(!leftover.exists());
-        let second = Output::open(dir.path(), &names(), Existing::Refuse).unwrap();
+        let second = Output::open(dir.path(), &names().all(), Existing::Refuse).unwrap();
         assert!(running.path("").exists());
         drop((running, second));
         assert_eq!(entries(dir.path()), 0);
@@ -248,11 +253,11 @@ mod tests {
     #[test]
     fn nothing_has_its_name_before_all_have() {
         let dir = tempfile::tempdir().unwrap();
-        let output = Output::open(dir.path(), &names(), Existing::Refuse).unwrap();
+        let output = Output::open(dir.path(), &names().all(), Existing::Refuse).unwrap();
         for name in names().all().iter().skip(1) {
             output.write(name, b"x").unwrap();
         }
-        assert!(matches!(output.publish(&names()), Err(BuildError::Write { .. })));
+        assert!(matches!(output.publish(&names().all()), Err(BuildError::Write { .. })));
         assert_eq!(entries(dir.path()), 0);
     }
 
@@ -261,13 +266,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(SUMS), "old").unwrap();
         fs::write(dir.path().join("SHA256SUMS.sig"), "over the old").unwrap();
-        let refused = Output::open(dir.path(), &names(), Existing::Refuse);
+        let refused = Output::open(dir.path(), &names().all(), Existing::Refuse);
         assert!(matches!(refused, Err(BuildError::Exists { .. })));
-        let output = Output::open(dir.path(), &names(), Existing::Replace).unwrap();
+        let output = Output::open(dir.path(), &names().all(), Existing::Replace).unwrap();
         for name in names().all() {
             output.write(&name, b"new").unwrap();
         }
-        output.publish(&names()).unwrap();
+        output.publish(&names().all()).unwrap();
         assert_eq!(fs::read(dir.path().join(SUMS)).unwrap(), b"new");
         assert_eq!(entries(dir.path()), 12);
     }

@@ -11,6 +11,8 @@ pub enum Stage {
     Fetch,
     /// Looking through maintainer scripts.
     Scripts,
+    /// Making the system that an extension goes with.
+    Base,
     /// Decompressing packages.
     Unpack,
     /// Merging packages into one tree.
@@ -21,6 +23,8 @@ pub enum Stage {
     Run,
     /// Writing /usr and its hash tree, and the initrd beside it.
     Image,
+    /// Writing an extension.
+    Extension,
     /// Making the kernel image.
     Uki,
     /// Writing the disk, and taking the artefacts' digests.
@@ -34,11 +38,13 @@ impl fmt::Display for Stage {
             Self::Resolve => "choosing packages",
             Self::Fetch => "fetching packages",
             Self::Scripts => "looking through maintainer scripts",
+            Self::Base => "making the system of the base",
             Self::Unpack => "unpacking packages",
             Self::Merge => "merging packages",
             Self::Finish => "finishing the system",
             Self::Run => "running the recipe's commands",
             Self::Image => "writing /usr, its hash tree and the initrd",
+            Self::Extension => "writing the extension and its hash tree",
             Self::Uki => "making the kernel image",
             Self::Disk => "writing the disk, taking digests",
         })

@@ -22,10 +22,35 @@ pub(crate) fn os_release(name: &ImageName, base: &str) -> Result<OsRelease, Buil
         .set("VERSION_ID", name.version.as_str())?
         .set("IMAGE_ID", name.id.as_str())?
         .set("IMAGE_VERSION", name.version.as_str())?
-        .set("ARCHITECTURE", name.architecture.name())?;
+        .set("ARCHITECTURE", name.architecture.name())?
+        .set("SYSEXT_LEVEL", extension_level(name))?;
     if let Some(codename) = of_base("VERSION_CODENAME") {
         release.set("VERSION_CODENAME", codename)?;
     }
+    Ok(release)
+}
+
+/// Returns the level that extensions of a release are bound to: the release itself, since an extension is made
+/// of what it lacks.
+fn extension_level(name: &ImageName) -> String {
+    name.usr_label()
+}
+
+/// Returns what an extension says about itself and the release it is for (os-release(5), extension-release).
+pub(crate) fn extension_release(
+    extension: &ImageName,
+    base: &ImageName,
+) -> Result<OsRelease, BuildError> {
+    let mut release = OsRelease::new();
+    release
+        .set("ID", "flagstone")?
+        .set("SYSEXT_LEVEL", extension_level(base))?
+        .set("SYSEXT_SCOPE", "system")?
+        .set("ARCHITECTURE", extension.architecture.name())?
+        .set("SYSEXT_ID", extension.id.as_str())?
+        .set("SYSEXT_VERSION_ID", extension.version.as_str())?
+        // The manager then reads the units that came.
+        .set("EXTENSION_RELOAD_MANAGER", "1")?;
     Ok(release)
 }
 

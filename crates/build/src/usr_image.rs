@@ -21,6 +21,15 @@ pub(crate) struct UsrImage {
     pub(crate) tree_bytes: u64,
 }
 
+/// How a file system is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format<'a> {
+    pub(crate) usr: &'a UsrFormat,
+    pub(crate) label: &'a str,
+    pub(crate) date: Mtime,
+    pub(crate) seed: &'a Seed,
+}
+
 /// Writes /usr and its hash tree, which is computed while the image goes by.
 pub(crate) fn write_usr(
     usr: &Tree,
@@ -31,30 +40,44 @@ pub(crate) fn write_usr(
     work: &WorkCache,
     output: &Output,
 ) -> Result<UsrImage, BuildError> {
-    let write_error = |source| BuildError::Write { path: output.path(&names.usr()), source };
+    let format = Format { usr: format, label: LABEL, date, seed };
+    let (image_bytes, tree) = write_verified(usr, &format, &names.usr(), work, output)?;
+    output.write(&names.verity(), &tree.bytes)?;
+    let tree_bytes = tree.bytes.len() as u64;
+    Ok(UsrImage { root_hash: tree.root_hash, image_bytes, tree_bytes })
+}
+
+/// Writes a tree as a file system, and returns its length and its hash tree.
+pub(crate) fn write_verified(
+    tree: &Tree,
+    format: &Format<'_>,
+    name: &str,
+    work: &WorkCache,
+    output: &Output,
+) -> Result<(u64, HashTree), BuildError> {
+    let Format { usr, label, date, seed } = *format;
+    let write_error = |source| BuildError::Write { path: output.path(name), source };
     let options = Options {
         build_time: date,
         uuid: seed.uuid("usr file system"),
-        label: LABEL.to_owned(),
-        compression: compression(format),
-        cluster: cluster(format),
+        label: label.to_owned(),
+        compression: compression(usr),
+        cluster: cluster(usr),
     };
     let parameters = Parameters::new(*seed.digest("verity salt").as_bytes(), seed.uuid("verity"))
         .map_err(BuildError::Verity)?;
-    let file = BufWriter::with_capacity(1 << 20, output.create(&names.usr())?);
+    let file = BufWriter::with_capacity(1 << 20, output.create(name)?);
     let mut writer = VerityWriter::new(file, parameters);
     let extents = ExtentStore::open(work);
     let cache = extents.as_ref().map(|extents| -> &dyn ExtentCache { extents });
-    erofs::write_cached(usr, &options, cache, &mut writer).map_err(BuildError::Erofs)?;
+    erofs::write_cached(tree, &options, cache, &mut writer).map_err(BuildError::Erofs)?;
     if let Some(extents) = extents {
         extents.finish();
     }
-    let (mut file, HashTree { root_hash, bytes, .. }) =
-        writer.finish().map_err(BuildError::Verity)?;
+    let (mut file, tree) = writer.finish().map_err(BuildError::Verity)?;
     file.flush().map_err(write_error)?;
     let image_bytes = file.get_ref().metadata().map_err(write_error)?.len();
-    output.write(&names.verity(), &bytes)?;
-    Ok(UsrImage { root_hash, image_bytes, tree_bytes: bytes.len() as u64 })
+    Ok((image_bytes, tree))
 }
 
 fn compression(format: &UsrFormat) -> Compression {

@@ -10,7 +10,8 @@ use flagstone_recipe::ByteSize;
 use crate::command::{
     build::Build, cache::Cache, diff::Diff, ignition::Ignition, inside::Inside, keys::Keys,
     lock::Lock, payload::Payload, publish::Publish, run::Run, scripts::Scripts, serve::Serve,
-    sign::Sign, torture::Torture, verify_rebuild::VerifyRebuild, why::Why, why_not::WhyNot,
+    sign::Sign, sysext::Sysext, torture::Torture, verify_rebuild::VerifyRebuild, why::Why,
+    why_not::WhyNot,
 };
 
 /// The recipe that is meant where none is named.
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Publish(Publish),
     /// Sign the artefacts of a build, so that machines can tell who vouches for them
     Sign(Sign),
+    /// Build system extensions: what a recipe adds to another one, to be merged into /usr of its machines
+    Sysext(Sysext),
     /// Rebuild an image from recipe and lock, and prove that every artefact is the same
     VerifyRebuild(VerifyRebuild),
     /// Tell why a package is in a recipe's lock

@@ -14,6 +14,7 @@ pub(crate) mod run;
 pub(crate) mod scripts;
 pub(crate) mod serve;
 pub(crate) mod sign;
+pub(crate) mod sysext;
 pub(crate) mod torture;
 pub(crate) mod verify_rebuild;
 pub(crate) mod why;

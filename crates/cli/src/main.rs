@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         arguments::Command::Scripts(command) => command.run(),
         arguments::Command::Serve(command) => command.run(),
         arguments::Command::Sign(command) => command.run(),
+        arguments::Command::Sysext(command) => command.run(),
         arguments::Command::Torture(command) => command.run(),
         arguments::Command::VerifyRebuild(command) => command.run(),
         arguments::Command::Why(command) => command.run(),

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 use flagstone_build::BuildError;
+use flagstone_certificate::CertificateError;
 use flagstone_compare::CompareError;
 use flagstone_debian::ArchiveError;
 use flagstone_fetch::FetchError;
@@ -67,6 +68,10 @@ fn hint(error: &Error) -> Option<String> {
         let hinted = cause.downcast_ref::<Hinted>().map(|e| e.hint.clone());
         hinted
             .or_else(|| cause.downcast_ref::<BuildError>().and_then(BuildError::hint))
+            .or_else(|| {
+                let error = cause.downcast_ref::<CertificateError>()?;
+                error.hint().map(str::to_owned)
+            })
             .or_else(|| cause.downcast_ref::<CompareError>().and_then(CompareError::hint))
             .or_else(|| cause.downcast_ref::<ArchiveError>().and_then(ArchiveError::hint))
             .or_else(|| cause.downcast_ref::<FetchError>().and_then(FetchError::hint))

@@ -58,6 +58,7 @@ impl Recipe {
             usr: _,
             disk: _,
             update: _,
+            extension_certificates: _,
             files: _,
             directories: _,
             links: _,
@@ -135,6 +136,9 @@ impl Recipe {
             fields.bytes("sysupdate keyring", &keyring.content);
         }
         fields.text("agent", self.update.agent);
+        for certificate in &self.extension_certificates {
+            fields.bytes("extension certificate", &certificate.content);
+        }
     }
 
     fn tree_into(&self, fields: &mut Fields) {

@@ -65,6 +65,8 @@ table! {
         disk: DiskLayer,
         /// Where updates come from and who may sign them.
         update: UpdateLayer,
+        /// System extensions that machines merge into /usr.
+        extensions: ExtensionsLayer,
         /// Files to add or replace, by path.
         files: Keyed<ImagePath, FileLayer>,
         /// Directories to add or change, by path.
@@ -281,6 +283,15 @@ table! {
         /// Whether the image carries flagstone-agent, which installs and updates; true where there is
         /// a `url`.
         agent: bool,
+    }
+}
+
+table! {
+    layer
+    /// System extensions that machines merge into /usr; without certificates they merge none.
+    struct ExtensionsLayer {
+        /// Files with the certificates (X.509, PEM) that extensions must be signed by, relative to the recipe.
+        certificates: List<RelativePath>,
     }
 }
 

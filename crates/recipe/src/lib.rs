@@ -63,7 +63,7 @@ pub use capabilities::FileCapabilities;
 pub use diagnostic::Diagnostics;
 pub use flagstone_artifact::{Diagnostic, Excerpt, Position};
 pub use glob::PathPattern;
-pub use load::{DiskReader, Reader};
+pub use load::{DiskReader, Reader, base_of};
 pub use lock::{Archive, Lock, LockedPackage, LockedSuite, StaleLock};
 pub use lock_diff::{LockDiff, VersionChange};
 pub use mode::Mode;

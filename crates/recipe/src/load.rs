@@ -66,9 +66,22 @@ impl Recipe {
         architecture: Option<Architecture>,
         reader: &dyn Reader,
     ) -> Result<Self, Diagnostics> {
-        let origin = Origin::find(name_or_path, None)
-            .map_err(|(what, hint)| Diagnostic::new(name_or_path, what).hint(hint))?;
-        let (shown, layers) = load_chain(&origin, reader)?;
+        Self::load_over(name_or_path, None, architecture, reader)
+    }
+
+    /// Loads a recipe as [`Self::load_for`] does, but over another one than it extends.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_over(
+        name_or_path: &str,
+        base: Option<&str>,
+        architecture: Option<Architecture>,
+        reader: &dyn Reader,
+    ) -> Result<Self, Diagnostics> {
+        let origin = find(name_or_path)?;
+        let base = base.map(find).transpose()?;
+        let (shown, layers) = load_chain(&origin, base, reader)?;
         let own = layers.iter().find_map(own_architecture);
         let target = architecture.or(own);
         let mut report = Report::default();
@@ -85,13 +98,39 @@ impl Recipe {
     }
 }
 
+/// Returns the recipe that another one extends, as [`Recipe::load`] takes it; `None` if it extends none.
+///
+/// # Errors
+/// As [`Recipe::load`].
+pub fn base_of(name_or_path: &str, reader: &dyn Reader) -> Result<Option<String>, Diagnostics> {
+    let origin = find(name_or_path)?;
+    let mut report = Report::default();
+    let source = Source::new(origin.clone(), read_recipe(&origin, None, reader)?)?;
+    let layer = read_layer(&source, &mut report)?;
+    report.finish()?;
+    let Some(extends) = layer.extends else { return Ok(None) };
+    let origin = find_next(&extends.value, &extends.at, &[origin])?;
+    Ok(Some(match origin {
+        Origin::Shipped { name, .. } => name.to_owned(),
+        Origin::File(path) => path.display().to_string(),
+    }))
+}
+
+/// Finds the recipe that a user names.
+fn find(name_or_path: &str) -> Result<Origin, Diagnostics> {
+    Origin::find(name_or_path, None)
+        .map_err(|(what, hint)| Diagnostic::new(name_or_path, what).hint(hint).into())
+}
+
 fn own_architecture(layer: &RecipeLayer) -> Option<Architecture> {
     layer.image.as_ref()?.value.architecture.as_ref().map(|architecture| architecture.value)
 }
 
-/// Reads a recipe and all it extends: the name of the first, and the layers from it down.
+/// Reads a recipe and all it extends: the name of the first, and the layers from it down. With a `base`, the
+/// first extends that, whatever it says.
 fn load_chain(
     origin: &Origin,
+    mut base: Option<Origin>,
     reader: &dyn Reader,
 ) -> Result<(String, Vec<RecipeLayer>), Diagnostics> {
     let mut report = Report::default();
@@ -104,6 +143,11 @@ fn load_chain(
         let next =
             layer.extends.as_ref().map(|extends| (extends.value.clone(), extends.at.clone()));
         layers.push(layer);
+        if let Some(base) = base.take() {
+            source = Source::new(base.clone(), read_recipe(&base, None, reader)?)?;
+            chain.push(base);
+            continue;
+        }
         let Some((reference, at)) = next else { break };
         let origin = find_next(&reference, &at, &chain)?;
         source = Source::new(origin.clone(), read_recipe(&origin, Some(&at), reader)?)?;
@@ -215,6 +259,35 @@ mod tests {
           = hint: look at the script's commands, then accept it anew by its digest
         "#);
         assert!(accepted.missing().to_string().contains("found no such script"));
+    }
+
+    #[test]
+    fn what_a_recipe_extends_is_told_by_its_path() {
+        let files = [
+            ("site/a.toml", "extends = \"../b.toml\""),
+            ("b.toml", "extends = \"edge\""),
+            ("c.toml", ""),
+        ];
+        let reader = Files::new(files);
+        assert_eq!(base_of("site/a.toml", &reader).unwrap().as_deref(), Some("b.toml"));
+        assert_eq!(base_of("b.toml", &reader).unwrap().as_deref(), Some("edge"));
+        assert_eq!(base_of("c.toml", &reader).unwrap(), None);
+        assert_eq!(base_of("base", &reader).unwrap().as_deref(), Some("ci"));
+        assert!(base_of("d.toml", &reader).is_err());
+    }
+
+    #[test]
+    fn a_recipe_goes_over_another_one_than_it_extends() {
+        let files = Files::new([
+            ("tool.toml", "extends = \"edge\"\nimage.id = \"tool\"\npackages.add = [\"tini\"]"),
+            ("site.toml", "extends = \"base\"\nimage = { id = \"site\", version = \"7\" }"),
+        ]);
+        let load = |base| Recipe::load_over("tool.toml", base, None, &files).unwrap();
+        assert_eq!(load(None).image.to_string(), "tool_0.1.0_x86-64");
+        let over = load(Some("site.toml"));
+        assert_eq!(over.image.to_string(), "tool_7_x86-64");
+        let has = |name: &str| over.packages.iter().any(|package| package.as_str() == name);
+        assert!(has("tini") && has("openssh-server") && !has("containerd"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::usr::UsrFormat;
 use crate::{
     AbsolutePath, AccountName, Archive, ByteSize, CmdlineArg, Component, Diagnostic,
     FileCapabilities, Gecos, ImagePath, LinkTarget, Mode, ModuleName, ModuleOptions, PackageName,
-    PathPattern, Run, RunName, ScriptName, Selection, SuiteName, SysctlKey, TmpfilesLine, UnitName,
-    Update,
+    PathPattern, Run, RunName, ScriptName, Selection, SuiteName, SysctlKey, TmpfilesLine,
+    TrustedKey, UnitName, Update,
 };
 
 /// What an image shall be: a recipe merged with all that it extends, and checked.
@@ -52,6 +52,9 @@ pub struct Recipe {
     pub disk: DiskSizes,
     /// Where updates come from.
     pub update: Update,
+    /// The certificates that system extensions must be signed by, in the recipe's order; without any, machines
+    /// merge no extensions.
+    pub extension_certificates: Vec<TrustedKey>,
     /// Files to add or replace; no path lies below a file or link of this recipe.
     pub files: BTreeMap<ImagePath, File>,
     /// Directories to add or change.

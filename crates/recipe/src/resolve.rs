@@ -91,6 +91,10 @@ impl Resolver<'_> {
         let usr = UsrFormat::resolve(section(layer.usr), &mut self.report);
         let disk = self.disk(&section(layer.disk));
         let update = Update::resolve(section(layer.update), self);
+        let mut extension_certificates = Vec::new();
+        for certificate in items(section(layer.extensions).certificates) {
+            extension_certificates.extend(self.key(&certificate));
+        }
 
         let files = self.entries(layer.files, |it, _, at, file| it.file(at, file));
         let directories = self.entries(layer.directories, |_, _, _, dir| Some(directory(dir)));
@@ -125,6 +129,7 @@ impl Resolver<'_> {
             usr,
             disk: disk?,
             update,
+            extension_certificates,
             files,
             directories,
             links,

@@ -184,6 +184,9 @@ pub enum RootfsError {
     /// The tree holds more than one kernel.
     #[error("there are several kernels: {}", .0.join(", "))]
     SeveralKernels(Vec<String>),
+    /// An extension would have nothing in it.
+    #[error("the extension has nothing that its base has not")]
+    NothingToExtend,
     /// A pattern cannot be understood.
     #[error("{0:?} is not a pattern of paths")]
     InvalidGlob(String),

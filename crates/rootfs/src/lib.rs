@@ -9,6 +9,8 @@
 //! 3. [`split`] turns the finished tree into the /usr of an immutable system: /etc becomes defaults
 //!    below /usr, the kernel is taken out, everything else outside /usr is dropped and listed.
 //!
+//! [`extension`] takes two systems that are split and returns what the one has that the other has not.
+//!
 //! The crate knows the conventions of the systems it finishes: where `systemd`, PAM, OpenSSL and the
 //! C library look. It must not know package formats, repositories, recipes or disks: archives come
 //! as uncompressed tars with a name, and what a user may choose comes in [`FinishInput`]. Nothing
@@ -23,6 +25,7 @@ mod declared_files;
 mod edit;
 mod error;
 mod etc_files;
+mod extension;
 mod finish;
 mod glob;
 mod ids;
@@ -52,6 +55,7 @@ pub use alternatives::Choice;
 pub use archive::{ArchiveData, ContentSink, PackageArchive, SplitError, SplitList, split_archive};
 pub use error::{ArchiveError, RootfsError};
 pub use etc_files::EtcInput;
+pub use extension::{Extension, ExtensionInput, extension};
 pub use finish::{FinishInput, FinishReport, finish};
 pub use glob::{Glob, PruneList};
 pub use merge::{MergeInput, Merged, Replaces, merge};

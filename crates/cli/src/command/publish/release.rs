@@ -28,6 +28,10 @@ pub(super) struct Release {
     #[arg(long, value_name = "DIR")]
     payload_keys: PathBuf,
 
+    /// System extension of the release, for the machines that have it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    extension: Vec<PathBuf>,
+
     /// So many of a hundred machines may update so long after the publication, such as 10@0h; may be
     /// given several times [default: all machines at once]
     #[arg(long, value_name = "PERCENT@TIME", value_parser = wave)]
@@ -54,6 +58,7 @@ impl Release {
         let wanted = Publication {
             channel: self.channel.clone(),
             payloads: self.payloads.clone(),
+            extensions: self.extension.clone(),
             floor: self.floor.clone(),
             waves: self.wave.clone(),
             older: self.older,
