@@ -3,6 +3,7 @@
 mod bucket;
 mod candidate;
 mod error;
+mod extension;
 mod folder;
 mod new_root;
 mod plan;

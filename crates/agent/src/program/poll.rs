@@ -4,14 +4,16 @@ use std::time::SystemTime;
 
 use flagstone_agent::Location;
 use flagstone_agent::update::{
-    EtcdLock, Permissions, Poll, Reboot, RebootLock as _, Refusal, Settings, Standing, UpdateError,
-    machine_id, poll, seconds, standing,
+    EtcdLock, Extensions, NeededExtension, Permissions, Poll, Reboot, RebootLock as _, Refusal,
+    Settings, Standing, UpdateError, machine_id, poll, seconds, standing,
 };
+use flagstone_artifact::{ImageName, ImageVersion};
 use flagstone_fetch::{AnyTransport, HttpTransport};
 
 use super::here::{Here, restart, root};
 use super::install::KEYS_DIR;
 use super::report::{Failure, failure, say};
+use super::terminal::Terminal;
 use super::update::{install, report};
 
 /// `flagstone-agent poll`: does what the channel and the settings say.
@@ -39,7 +41,8 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
             say(&format!("version {} is not yet for this machine", offer.version));
             return Ok(ExitCode::SUCCESS);
         }
-        Poll::Due { payloads, .. } => {
+        Poll::Due { offer, payloads, extensions } => {
+            bring(&here, &offer.version, &extensions, &transport)?;
             let mut urls = payloads.into_iter().map(|payload| payload.url).peekable();
             while let Some(url) = urls.next() {
                 let (url, keys) = (Location::Url(url), Path::new(KEYS_DIR));
@@ -62,6 +65,27 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     }
     drop(here);
     restart_if_allowed(&settings)
+}
+
+/// Brings the extensions of the next version, before anything of it is written.
+fn bring(
+    here: &Here,
+    version: &ImageVersion,
+    needed: &[NeededExtension],
+    transport: &AnyTransport,
+) -> Result<(), Failure> {
+    let extensions = Extensions::of(root());
+    let running = &here.running.image;
+    let next = ImageName { version: version.clone(), ..running.clone() };
+    extensions.keep_only(running, &next)?;
+    for extension in needed {
+        let terminal = Terminal::new();
+        let brought = extensions.bring(extension, transport, &terminal);
+        terminal.finish();
+        brought?;
+        say(&format!("fetched {}", extension.name));
+    }
+    Ok(())
 }
 
 fn restart_if_allowed(settings: &Settings) -> Result<ExitCode, Failure> {

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flagstone_agent::update::{
-    Installed, PayloadSource, Permissions, Settings, UpdateError, UpdateOptions, Updater, boot_id,
-    has_default_route,
+    Extensions, Installed, PayloadSource, Permissions, Settings, UpdateError, UpdateOptions,
+    Updater, boot_id, has_default_route,
 };
 use flagstone_agent::{Download, ImageSource, Location, Patience};
+use flagstone_artifact::ImageName;
 use flagstone_fetch::{AnyTransport, HttpTransport};
 use flagstone_signature::read_trusted_keys;
 
@@ -57,6 +58,14 @@ impl Update {
             writeln!(out).map_err(Failure::output)?;
         } else {
             report(&installed);
+        }
+        let running = &here.running.image;
+        let next = ImageName { version: installed.version.clone(), ..running.clone() };
+        for id in Extensions::of(root()).missing(running, &next)? {
+            say(&format!(
+                "extension {id} is not there for version {}, and will not be merged",
+                next.version
+            ));
         }
         if self.reboot {
             restart()?;

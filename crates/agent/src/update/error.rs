@@ -177,6 +177,20 @@ pub enum UpdateError {
         #[source]
         source: RepositoryError,
     },
+    /// An extension of this machine is not there for the next version.
+    #[error("there is no extension {id} for version {version}")]
+    NoExtension {
+        /// The extension.
+        id: String,
+        /// The version.
+        version: ImageVersion,
+    },
+    /// What was fetched is not the extension that the repository has.
+    #[error("{name} is not what the repository says")]
+    ExtensionDiffers {
+        /// Its name.
+        name: String,
+    },
     /// The agent's own files cannot be kept.
     #[error("failed to keep {path}")]
     State {
@@ -227,6 +241,10 @@ impl UpdateError {
             }
             Self::OtherBase { .. } => Some("use the full payload".to_owned()),
             Self::Refused { refusal, .. } => refusal.hint(),
+            Self::NoExtension { id, .. } => Some(format!(
+                "publish it with the release (`flagstone publish --extension`), or remove {id} from \
+                 /var/lib/extensions"
+            )),
             Self::NoDisk => Some("restart the machine from a newer image".to_owned()),
             Self::Fetch { source } => source.hint(),
             Self::NoUrl => Some(

@@ -2,10 +2,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use flagstone_artifact::ImageName;
 use flagstone_fetch::{Transport, Url};
 use flagstone_repository::{Offer, Repository, TargetLocation};
 
 use super::error::UpdateError;
+use super::extensions::{Extensions, NeededExtension};
 use super::running::{Running, machine_id};
 use super::settings::Settings;
 use super::state::{Permissions, Refusal, State};
@@ -38,13 +40,15 @@ pub enum Poll {
         /// Payloads that bring it, the smallest first. What they hold is believed by their own signatures,
         /// which cover every byte, not by the digests here.
         payloads: Vec<TargetLocation>,
+        /// Extensions that this machine has, and not yet for the offered release.
+        extensions: Vec<NeededExtension>,
     },
 }
 
 /// Looks whether the channel has something newer. Whatever the repository says is verified first.
 ///
 /// # Errors
-/// [`UpdateError::NoUrl`], [`UpdateError::Read`], [`UpdateError::Repository`].
+/// [`UpdateError::NoUrl`], [`UpdateError::Read`], [`UpdateError::Repository`], [`UpdateError::NoExtension`].
 pub fn poll(
     root: &Path,
     running: &Running,
@@ -80,7 +84,9 @@ pub fn poll(
     let names = delta.into_iter().chain([&offer.payload]);
     let payloads = names.map(|name| repo.target(name.as_str())).collect::<Result<_, _>>();
     let payloads = payloads.map_err(repository)?;
-    Ok(Poll::Due { offer, payloads })
+    let next = ImageName { version: offer.version.clone(), ..image.clone() };
+    let extensions = Extensions::of(root).find(image, &next, &repo)?;
+    Ok(Poll::Due { offer, payloads, extensions })
 }
 
 /// Returns the time, which is not before the image was made: a machine without a clock starts in 1970.

@@ -120,6 +120,12 @@ pub enum PublishError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// A file is no extension of what is published.
+    #[error("{} is not called like an extension of a release that is published", path.display())]
+    OtherExtension {
+        /// The file.
+        path: PathBuf,
+    },
     /// A release has deltas, but nothing for machines that run something else.
     #[error("{image} has no full payload")]
     NoFullPayload {
@@ -204,6 +210,9 @@ impl PublishError {
             Self::Payload { source, .. } => return source.hint(),
             Self::WrongName { .. } => "give the file its own name back",
             Self::NoPayload { .. } => "make one with `flagstone payload create`",
+            Self::OtherExtension { .. } => {
+                "give the file its own name back: the release's, and `.<id>.sysext.raw`"
+            }
             Self::NoFullPayload { .. } => "publish the full payload with, or before, its deltas",
             Self::TwoReleases { .. } => "publish one release of an image at a time",
             Self::TargetDiffers { .. } => {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flagstone_artifact::{Architecture, ImageId, ImageVersion};
+use flagstone_artifact::{Architecture, ImageId, ImageVersion, Sha256Digest};
 
 use super::PublishError;
 use super::candidate::Candidate;
@@ -17,6 +17,8 @@ pub struct Publication {
     pub channel: Channel,
     /// Payloads, and folders of them. Images and architectures may be several, of one release each.
     pub payloads: Vec<PathBuf>,
+    /// System extensions of the same releases: files called as the release and `.<id>.sysext.raw`.
+    pub extensions: Vec<PathBuf>,
     /// The lowest version that machines may go back to, in place of the payload's own.
     pub floor: Option<ImageVersion>,
     /// Waves; without them all machines may update at once.
@@ -59,7 +61,17 @@ pub(super) fn plan(
 
 fn add_target(targets: &mut Targets, candidate: &Candidate) -> Result<(), PublishError> {
     let Candidate { name, size_bytes, sha256, .. } = candidate;
-    let file = TargetFile { length: *size_bytes, hashes: Hashes { sha256: *sha256 } };
+    add_file(targets, name, *size_bytes, *sha256)
+}
+
+/// Adds a file, which is not replaced once machines may have it.
+pub(super) fn add_file(
+    targets: &mut Targets,
+    name: &TargetName,
+    length: u64,
+    sha256: Sha256Digest,
+) -> Result<(), PublishError> {
+    let file = TargetFile { length, hashes: Hashes { sha256 } };
     match targets.targets.insert(name.to_string(), file.clone()) {
         Some(other) if other != file => Err(PublishError::TargetDiffers { name: name.clone() }),
         _ => Ok(()),
@@ -136,7 +148,7 @@ fn offer(
     Ok(offer)
 }
 
-fn pair(delta: &Delta) -> (flagstone_artifact::Sha256Digest, TargetName) {
+fn pair(delta: &Delta) -> (Sha256Digest, TargetName) {
     (delta.from_root_hash, delta.payload.clone())
 }
 

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flagstone_fetch::Url;
@@ -6,8 +6,9 @@ use flagstone_signature::TrustedKeys;
 
 use super::bucket::Bucket;
 use super::candidate::Candidate;
+use super::extension::Extension;
 use super::folder::Folder;
-use super::plan::plan;
+use super::plan::{add_file, plan};
 use super::signer::{Files, Signer, Versions};
 use super::signing_keys::NewMetadata;
 use super::store::Store;
@@ -146,7 +147,12 @@ impl Publisher {
         terms: Terms,
     ) -> Result<Published, PublishError> {
         let candidates = Candidate::read_all(&publication.payloads, payload_keys)?;
+        let read = |path: &PathBuf| Extension::read(path, &candidates);
+        let extensions = publication.extensions.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let mut targets = self.state.targets.content.clone();
+        for Extension { name, size_bytes, sha256, .. } in &extensions {
+            add_file(&mut targets, name, *size_bytes, *sha256)?;
+        }
         let current = |name: &TargetName| self.offer(name);
         let offers = plan(publication, &candidates, &mut targets, UtcTime::of(terms.now), current)?;
         for offer in &offers {
@@ -157,6 +163,9 @@ impl Publisher {
         // What cannot be signed is noticed before anything is written.
         make(versions)?;
         for Candidate { name, path, size_bytes, sha256, .. } in &candidates {
+            self.store.copy_target(name, path, *size_bytes, *sha256)?;
+        }
+        for Extension { path, name, size_bytes, sha256 } in &extensions {
             self.store.copy_target(name, path, *size_bytes, *sha256)?;
         }
         for offer in &offers {

@@ -206,6 +206,7 @@ pub(crate) fn publication(payloads: &[PathBuf]) -> Publication {
     Publication {
         channel: "stable".parse().unwrap(),
         payloads: payloads.to_vec(),
+        extensions: Vec::new(),
         floor: None,
         waves: Vec::new(),
         older: false,
