@@ -15,6 +15,7 @@ use flagstone_console::Stage;
 
 #[path = "support/boot_server.rs"]
 mod boot_server;
+mod extending;
 #[path = "support/guest.rs"]
 mod guest;
 mod installing;
@@ -143,13 +144,8 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before, "the image was changed");
 }
 
-#[test]
-#[ignore = "boots QEMU"]
-fn edge_boots_with_what_a_kubelet_expects() {
-    let dir = support::scratch("smoke-edge");
-    let image = support::build("edge", &dir);
-    let boot = guest::boot(&image, &dir.join("state"), LIMIT);
-    assert_healthy(&boot, &manifest(&dir.join("out")));
+/// What a kubelet expects of a machine.
+fn assert_kubelet(boot: &guest::Boot) {
     for (key, expected) in [
         ("containerd", "active"),
         ("cri", "ok"),
