@@ -118,7 +118,8 @@ fn assert_signed(dir: &Path, image: &[u8], root_hash: &str) {
 #[ignore = "fetches packages"]
 fn mistakes_about_extensions_are_named() {
     let dir = prepare("sysext-wrong");
-    fs::write(dir.join("same.toml"), SITE.replace("\"ci\"", "\"site.toml\"")).unwrap();
+    fs::write(dir.join("same.toml"), "extends = \"site.toml\"\npackages.add = [\"tini\"]\n")
+        .unwrap();
     fs::write(dir.join("alone.toml"), "[image]\nid = \"alone\"\nversion = \"1\"\n").unwrap();
     fs::write(dir.join("nothing.toml"), "extends = \"site.toml\"\n[image]\nid = \"nothing\"\n")
         .unwrap();

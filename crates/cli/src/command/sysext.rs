@@ -282,13 +282,11 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
-    write().map_err(|error| {
-        let what = format!("failed to write {}", path.display());
-        let error = anyhow::Error::new(error);
-        if path.exists() {
-            error.context(Hinted::new(what, "choose another --name: keys are not replaced"))
-        } else {
-            error.context(what)
+    write().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let what = format!("{} is there already", path.display());
+            Hinted::new(what, "choose another --name: keys are not replaced").into()
         }
+        _ => anyhow::Error::new(error).context(format!("failed to write {}", path.display())),
     })
 }
