@@ -88,6 +88,19 @@ fn assert_verified(dir: &Path, image: &Path) {
     assert!(!verifies(bytes));
 }
 
+/// Returns what a signature partition says of its root hash, with the signature of another one.
+fn with_signature_of(own: &[u8], other: &[u8]) -> Vec<u8> {
+    let read = |bytes: &[u8]| -> serde_json::Value {
+        let text = std::str::from_utf8(bytes).unwrap();
+        serde_json::from_str(text.trim_end_matches('\0')).unwrap()
+    };
+    let mut signature = read(other);
+    signature["rootHash"] = read(own)["rootHash"].clone();
+    let mut bytes = signature.to_string().into_bytes();
+    bytes.resize(own.len(), 0);
+    bytes
+}
+
 /// Lists files that Ignition is to fetch into folders of the machine, with their digests.
 fn files(port: u16, images: &[(&str, PathBuf)]) -> String {
     let file = |(folder, image): &(&str, PathBuf)| {
@@ -143,9 +156,10 @@ fn edge_merges_signed_extensions_and_its_containers_survive_an_update() {
     let plain = extension(&dir, &tool(&dir, "plain"), "0.1", &["--unsigned"]);
     let stranger = extension(&dir, &tool(&dir, "stranger"), "0.1", &["--key", "stranger.key"]);
     let borrowed = extension(&dir, &tool(&dir, "borrowed"), "0.1", &["--key", "stranger.key"]);
-    let at = table(&borrowed).entries[2].offset_bytes;
+    let [own, other] = [&borrowed, &signed].map(|image| partition(image, 2));
     let disk = File::options().write(true).open(&borrowed).unwrap();
-    disk.write_all_at(&partition(&signed, 2), at).unwrap();
+    disk.write_all_at(&with_signature_of(&own, &other), table(&borrowed).entries[2].offset_bytes)
+        .unwrap();
     drop(disk);
     let later = extension(&dir, &tool(&dir, "tools"), "0.1", &["--key", "site.key"]);
     let images = [

@@ -169,7 +169,7 @@ pub(crate) const CAUSES: [Sign; 37] = [
     ),
     sign(
         Stage::Ignition,
-        &["hash verification failed"],
+        &["hash verification failed (calculated"],
         "what Ignition fetched has another digest than the configuration says",
         "take the digest of what the server has now, or put the file back",
     ),
