@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use flagstone_certificate::TrustedCertificate;
 use flagstone_recipe::{Recipe, TrustedKey};
-use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+use flagstone_tree::{Mtime, Tree};
 
+use crate::tree_files::{fixed, put_files, put_links};
 use crate::{BuildError, Progress};
 
 /// Where systemd looks for certificates of root hashes.
@@ -56,21 +57,13 @@ pub(crate) fn install(
     if certificates.is_empty() {
         return Ok(());
     }
-    let folder = Metadata::root(0o755, date);
-    let mut put = |path: &str, content: Bytes| {
-        let file = Inode::file(Metadata::root(0o644, date), content);
-        tree.put(path, folder, file).map(drop)
-    };
-    for (certificate, content) in certificates {
+    let named = certificates.into_iter().map(|(certificate, content)| {
         let name = certificate.fingerprint().to_string();
-        put(&format!("{CERTIFICATES}/{}.crt", &name[..16]), content)?;
-    }
-    for (path, text) in FILES {
-        put(path, Bytes::from_static(text.as_bytes()))?;
-    }
-    for (path, target) in LINKS {
-        tree.put(path, folder, Inode::symlink(date, target))?;
-    }
+        (format!("{CERTIFICATES}/{}.crt", &name[..16]), content)
+    });
+    put_files(tree, date, named)?;
+    put_files(tree, date, fixed(&FILES))?;
+    put_links(tree, date, &LINKS)?;
     if !tree.exists(PROGRAM) {
         progress.note(&format!(
             "extensions: /{PROGRAM} is not in the image: add systemd to the recipe's packages"

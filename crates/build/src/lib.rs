@@ -38,6 +38,7 @@ mod settings;
 mod software;
 mod system;
 mod sysupdate;
+mod tree_files;
 mod unpacked;
 mod updates;
 mod usr_image;

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use flagstone_recipe::{Recipe, TrustedKey, Update};
 use flagstone_sysupdate::{KEYRING, TRANSFERS, takes_version, transfers};
-use flagstone_tree::{Inode, Metadata, Mtime, Tree};
+use flagstone_tree::{Mtime, Tree};
 
+use crate::tree_files::put_files;
 use crate::{BuildError, Progress};
 
 /// Programs without which there are no updates, and the packages that have them.
@@ -39,10 +40,7 @@ pub(crate) fn install(
     date: Mtime,
     progress: &dyn Progress,
 ) -> Result<(), BuildError> {
-    let folder = Metadata::root(0o755, date);
-    for (path, content) in files(recipe) {
-        tree.put(path, folder, Inode::file(Metadata::root(0o644, date), content))?;
-    }
+    put_files(tree, date, files(recipe))?;
     let exists = |path: &str| tree.exists(path);
     for remark in remarks(recipe, exists) {
         progress.note(&remark);

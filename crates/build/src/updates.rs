@@ -15,6 +15,7 @@ use flagstone_signature::{
 };
 use flagstone_tree::{Inode, Metadata, Mtime, Tree};
 
+use crate::tree_files::{fixed, put_files, put_links};
 use crate::{BuildError, Progress, sysupdate};
 
 /// Where the program lies in an image, and its name for installing.
@@ -128,19 +129,10 @@ impl<'a> Updates<'a> {
             tree.put(AGENT, folder, program)?;
             let link = Inode::symlink(date, "flagstone-agent");
             tree.put(INSTALLER, folder, link)?;
-            for (path, text) in FILES {
-                let file =
-                    Inode::file(Metadata::root(0o644, date), Bytes::from_static(text.as_bytes()));
-                tree.put(path, folder, file)?;
-            }
-            for (path, target) in LINKS {
-                tree.put(path, folder, Inode::symlink(date, target))?;
-            }
+            put_files(tree, date, fixed(&FILES))?;
+            put_links(tree, date, &LINKS)?;
         }
-        for (path, content) in self.trust() {
-            let file = Inode::file(Metadata::root(0o644, date), content);
-            tree.put(path, folder, file)?;
-        }
+        put_files(tree, date, self.trust())?;
         self.remark(progress);
         Ok(())
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use flagstone_artifact::Manifest;
 use flagstone_build::{BuildRequest, DiskSum, Existing, Names, build, check_commands};
-use flagstone_recipe::{DiskReader, Lock, Recipe, lock_path};
+use flagstone_recipe::{DiskReader, Lock, Recipe};
 
 use super::locking;
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
@@ -103,17 +103,7 @@ pub(crate) fn build_recipe(
     check_commands(&recipe, options.commands)?;
     let sources = Sources::find(arguments)?;
     let progress = Reporter::new();
-    let path = lock_path(reference, recipe.retarget);
-    let lock = if let Some(lock) = locking::read(&path)? {
-        lock
-    } else {
-        report::say(&format!("there is no lock {} yet: making it", path.display()));
-        let moves = locking::moves(None);
-        // The build reports on the scripts, too.
-        let (lock, _) = locking::make(&recipe, None, moves, &sources, &progress)?;
-        locking::write(&path, &lock)?;
-        lock
-    };
+    let lock = locking::read_or_make(reference, &recipe, None, &sources, &progress)?;
     build_locked(&recipe, &lock, out, options, &sources, &progress)
 }
 

@@ -161,14 +161,7 @@ pub(crate) fn make(dir: &Path, name: &KeyName, kind: KeyKind) -> Result<NewKey> 
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("failed to make the folder {}", dir.display()))?;
-    let mut seed = [0; 32];
-    // Up to 256 bytes come whole once the kernel has collected enough (`getrandom(2)`).
-    let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(io::Error::from);
-    anyhow::ensure!(
-        filled.context("failed to get random numbers")? == seed.len(),
-        "the kernel gave too few random numbers"
-    );
-    let key = PrivateKey::from_seed(&seed, name.clone(), kind);
+    let key = PrivateKey::from_seed(&chance()?, name.clone(), kind);
     let [private, public] =
         [PRIVATE, PUBLIC].map(|extension| dir.join(format!("{name}.{extension}")));
     key.write(&private)?;
@@ -178,6 +171,18 @@ pub(crate) fn make(dir: &Path, name: &KeyName, kind: KeyKind) -> Result<NewKey> 
         return Err(error.into());
     }
     Ok(NewKey { key: key.public(), public, private })
+}
+
+/// Returns 32 bytes that nobody can guess.
+pub(crate) fn chance() -> Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    // Up to 256 bytes come whole once the kernel has collected enough (`getrandom(2)`).
+    let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(io::Error::from);
+    anyhow::ensure!(
+        filled.context("failed to get random numbers")? == seed.len(),
+        "the kernel gave too few random numbers"
+    );
+    Ok(seed)
 }
 
 impl Show {

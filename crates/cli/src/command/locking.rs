@@ -9,9 +9,10 @@ use flagstone_build::{
     LockRequest, Moves, ScriptsReport, fetch_packages, make_lock, missing_packages, survey_scripts,
 };
 use flagstone_debian::Keyring;
-use flagstone_recipe::{Lock, PackageName, Recipe};
+use flagstone_recipe::{Lock, PackageName, Recipe, lock_path};
 
 use crate::progress::Reporter;
+use crate::report;
 use crate::sources::{self, Sources};
 
 /// A lock has a line of about 200 bytes a package; no recipe comes near this.
@@ -29,6 +30,25 @@ pub(crate) fn read(path: &Path) -> Result<Option<Lock>> {
         Err(error) => return Err(error).with_context(|| format!("failed to read {shown}")),
     };
     Ok(Some(Lock::parse(&shown, &text)?))
+}
+
+/// Reads the lock of a recipe; makes it first, if there is none, with the versions of `old` where they fit.
+pub(crate) fn read_or_make(
+    reference: &str,
+    recipe: &Recipe,
+    old: Option<&Lock>,
+    sources: &Sources,
+    progress: &Reporter,
+) -> Result<Lock> {
+    let path = lock_path(reference, recipe.retarget);
+    if let Some(lock) = read(&path)? {
+        return Ok(lock);
+    }
+    report::say(&format!("there is no lock {} yet: making it", path.display()));
+    // The build reports on the scripts, too.
+    let (lock, _) = make(recipe, old, moves(None), sources, progress)?;
+    write(&path, &lock)?;
+    Ok(lock)
 }
 
 /// Resolves a recipe, brings its packages into the cache, and looks through their scripts.

@@ -11,11 +11,11 @@ use flagstone_build::{
     Existing, ExtensionManifest, ExtensionRequest, LockedRecipe, build_extension, check_commands,
 };
 use flagstone_certificate::{KeyPair, SigningKey, TrustedCertificate, generate};
-use flagstone_recipe::{DiskReader, Lock, Recipe, base_of, lock_path};
-use rustix::rand::{GetRandomFlags, getrandom};
+use flagstone_recipe::{DiskReader, Recipe, base_of};
 use serde_json::json;
 
 use super::build::THIS;
+use super::keys::chance;
 use super::locking;
 use crate::arguments::SourceArguments;
 use crate::progress::{Reporter, megabytes};
@@ -122,8 +122,10 @@ impl Build {
         }
         let sources = Sources::find(&self.sources)?;
         let progress = Reporter::new();
-        let base_lock = lock(&base_path, &base, None, &sources, &progress)?;
-        let own_lock = lock(&self.recipe, &recipe, Some(&base_lock), &sources, &progress)?;
+        let base_lock = locking::read_or_make(&base_path, &base, None, &sources, &progress)?;
+        // With the versions of its base.
+        let own_lock =
+            locking::read_or_make(&self.recipe, &recipe, Some(&base_lock), &sources, &progress)?;
         let request = ExtensionRequest {
             base: LockedRecipe { recipe: &base, lock: &base_lock },
             full: LockedRecipe { recipe: &recipe, lock: &own_lock },
@@ -213,24 +215,6 @@ fn remark(base: &Recipe, key: &SigningKey) {
     }
 }
 
-/// Reads the lock of a recipe, or makes one: of an extension, with the versions of its base.
-fn lock(
-    reference: &str,
-    recipe: &Recipe,
-    base: Option<&Lock>,
-    sources: &Sources,
-    progress: &Reporter,
-) -> Result<Lock> {
-    let path = lock_path(reference, recipe.retarget);
-    if let Some(lock) = locking::read(&path)? {
-        return Ok(lock);
-    }
-    report::say(&format!("there is no lock {} yet: making it", path.display()));
-    let (lock, _) = locking::make(recipe, base, locking::moves(None), sources, progress)?;
-    locking::write(&path, &lock)?;
-    Ok(lock)
-}
-
 fn read(path: &Path) -> Result<Vec<u8>> {
     let read = || -> io::Result<Vec<u8>> {
         if fs::metadata(path)?.len() > PEM_MAX {
@@ -244,14 +228,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 impl Init {
     fn run(&self) -> Result<ExitCode> {
         let now = u64::try_from(sources::now()).unwrap_or(0);
-        let mut chance = [0; 32];
-        // Up to 256 bytes come whole once the kernel has collected enough (`getrandom(2)`).
-        let filled = getrandom(&mut chance, GetRandomFlags::empty()).map_err(io::Error::from);
-        anyhow::ensure!(
-            filled.context("failed to get random numbers")? == chance.len(),
-            "the kernel gave too few random numbers"
-        );
-        let KeyPair { key, certificate } = generate(&self.name, &chance, now)?;
+        let KeyPair { key, certificate } = generate(&self.name, &chance()?, now)?;
         fs::create_dir_all(&self.dir)
             .with_context(|| format!("failed to make the folder {}", self.dir.display()))?;
         let [secret, public] =
