@@ -86,7 +86,7 @@ fn assert_listed(dir: &Path, image: &[u8]) {
     let tree = Image::open(fs::File::open(&path).unwrap()).unwrap().tree(1 << 24).unwrap();
     let text = |path: &str| tree.read_text(path).unwrap();
     assert!(tree.exists("usr/bin/tini") && !tree.exists("usr/bin/bash") && !tree.exists("etc"));
-    let release = text("usr/lib/extension-release.d/extension-release.site_1_x86-64.tools.sysext");
+    let release = text("usr/lib/extension-release.d/extension-release.site_1_x86-64.tools");
     for line in ["ID=flagstone", "SYSEXT_LEVEL=site_1", "ARCHITECTURE=x86-64"] {
         assert!(release.lines().any(|it| it == line), "{line}: {release}");
     }

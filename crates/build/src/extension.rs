@@ -124,12 +124,12 @@ impl ExtensionRequest<'_> {
     /// The names of image and manifest.
     fn names(&self) -> [String; 2] {
         let stem = self.stem();
-        [format!("{stem}.raw"), format!("{stem}.json")]
+        [format!("{stem}.sysext.raw"), format!("{stem}.sysext.json")]
     }
 
     /// An extension is an artefact of the release that it goes with, and is called so.
     fn stem(&self) -> String {
-        format!("{}.{}.sysext", self.base.recipe.image, self.full.recipe.image.id)
+        format!("{}.{}", self.base.recipe.image, self.full.recipe.image.id)
     }
 }
 

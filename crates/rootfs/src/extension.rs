@@ -58,7 +58,7 @@ pub struct ExtensionInput<'a> {
     pub full: &'a Tree,
     /// The extension's id, by which its files do not meet those of others.
     pub id: &'a str,
-    /// The name of its file, without `.raw`.
+    /// The name of its file, without `.sysext.raw`: what systemd calls it.
     pub file_name: &'a str,
     /// What it says about itself and whom it is for (os-release(5), extension-release).
     pub release: &'a str,
@@ -292,7 +292,7 @@ mod tests {
             base,
             full,
             id: "docker",
-            file_name: "docker_1_x86-64.sysext",
+            file_name: "base_1_x86-64.docker",
             release: RELEASE,
             date: DATE,
         })
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(
             files(&made.tree),
             [
-                "usr/lib/extension-release.d/extension-release.docker_1_x86-64.sysext",
+                "usr/lib/extension-release.d/extension-release.base_1_x86-64.docker",
                 "usr/lib/modules/6/modules.dep",
                 "usr/lib/systemd/system/multi-user.target.wants/docker.service",
                 "usr/lib/sysusers.d/flagstone-docker.conf",
@@ -382,7 +382,7 @@ mod tests {
         let mut all = BASE.to_vec();
         all.push(("bin/x", "x"));
         let made = made(&tree(&BASE), &tree(&all)).unwrap();
-        let path = "usr/lib/extension-release.d/extension-release.docker_1_x86-64.sysext";
+        let path = "usr/lib/extension-release.d/extension-release.base_1_x86-64.docker";
         assert_eq!(made.tree.read_text(path).unwrap(), RELEASE);
         let (_, id) = made.tree.resolve(path).unwrap();
         let value = made.tree.inode(id).xattrs.values().next().unwrap();
