@@ -213,6 +213,12 @@ fn check(recipe: &str) {
     let dead: Vec<_> =
         contents.targets.iter().filter(|(path, _)| !contents.leads_somewhere(path)).collect();
     assert!(dead.is_empty(), "{recipe}: these links lead nowhere: {dead:?}");
+    // Without certificates no extension is merged.
+    let merges = contents.all(|path, _| {
+        path.contains(".wants/")
+            && ["sysext.service", "confext.service"].iter().any(|unit| path.ends_with(unit))
+    });
+    assert!(merges.is_empty(), "{recipe}: extensions are merged by {merges:?}");
 
     let shadow = &contents.texts["/usr/share/flagstone/etc/shadow"];
     let open: Vec<&str> =

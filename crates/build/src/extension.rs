@@ -5,7 +5,7 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use flagstone_artifact::{PackageRecord, Sha256Digest, Sha256Hasher};
+use flagstone_artifact::{PackageRecord, Sha256Digest};
 use flagstone_certificate::SigningKey;
 use flagstone_disk::{ExtensionImage, write_extension};
 use flagstone_fetch::Cache;
@@ -199,7 +199,7 @@ fn build_here(
     let manifest = ExtensionManifest {
         file: names[0].clone(),
         size: record.size,
-        sha256: record.sha256.unwrap_or_else(|| Sha256Hasher::new().finish()),
+        sha256: record.sha256.expect("the record of a file has its digest"),
         extension: name.to_string(),
         base: base_name.to_string(),
         root_hash: tree.root_hash,

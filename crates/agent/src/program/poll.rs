@@ -77,7 +77,6 @@ fn bring(
     let extensions = Extensions::of(root());
     let running = &here.running.image;
     let next = ImageName { version: version.clone(), ..running.clone() };
-    extensions.keep_only(running, &next)?;
     for extension in needed {
         let terminal = Terminal::new();
         let brought = extensions.bring(extension, transport, &terminal);
@@ -85,6 +84,8 @@ fn bring(
         brought?;
         say(&format!("fetched {}", extension.name));
     }
+    // Whoever fails to fetch may still want to go back to the version before.
+    extensions.keep_only(running, &next)?;
     Ok(())
 }
 
