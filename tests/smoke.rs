@@ -15,11 +15,15 @@ use flagstone_console::Stage;
 
 #[path = "support/boot_server.rs"]
 mod boot_server;
+mod clustering;
 mod extending;
 #[path = "support/guest.rs"]
 mod guest;
 mod installing;
+mod refusing;
 mod resetting;
+mod sealing;
+mod storing;
 mod support;
 mod sysupdating;
 mod torturing;
@@ -108,7 +112,7 @@ fn ignition(dir: &Path, name: &str) -> String {
 
 #[test]
 #[ignore = "boots QEMU"]
-fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
+fn base_boots_healthy_twice_and_says_what_ails_it_later() {
     let dir = support::scratch("smoke-base");
     let image = support::build("base", &dir);
     let manifest = manifest(&dir.join("out"));
@@ -127,7 +131,19 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
     assert_eq!(first.report["sshd"], SSHD);
 
     // A machine is provisioned once.
-    let second = guest::boot_with(&image, &state, LIMIT, &["--ignition", &other]);
+    let script = dir.join("ail.sh");
+    let smoke = include_str!("guest/smoke.sh");
+    fs::write(&script, format!("{smoke}{}", include_str!("guest/ail.sh"))).unwrap();
+    let second = guest::boot_so(
+        &image,
+        &state,
+        LIMIT,
+        &guest::Extras {
+            arguments: &["--ignition", &other],
+            script: Some(&script),
+            ..guest::Extras::default()
+        },
+    );
     assert_healthy(&second, &manifest);
     assert_provisioned(&second, "ours");
     assert_eq!(second.report["earlier_boots"], "1");
@@ -142,6 +158,40 @@ fn base_boots_healthy_twice_and_keeps_what_is_its_own() {
     }
     assert_ne!(first.report["disk_guid"].to_lowercase(), disk_guid(&image));
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before, "the image was changed");
+    assert_ailing(&image, &state);
+}
+
+/// Boots a machine that has lost its /etc and any room on ROOT, and then one whose ROOT is damaged, twice.
+fn assert_ailing(image: &Path, state: &Path) {
+    let lost = guest::boot(image, state, LIMIT);
+    for words in ["ROOT: it is full", "everything that this machine had of its own in /etc is lost"]
+    {
+        assert!(lost.console.contains(words), "nobody says {words:?}: {}", lost.diagnosis());
+    }
+    let table = flagstone_disk::read_table(&mut File::open(image).unwrap()).unwrap();
+    let root = table.entries.iter().find(|entry| entry.label == "ROOT").unwrap();
+    // Inodes and maps of the first groups; then the superblock, too.
+    for (offset, length, cause) in [
+        (4096, 64 << 20, "the file system of ROOT is damaged, and cannot be repaired"),
+        (0, 64 << 10, "the file system of ROOT has lost its beginning"),
+    ] {
+        let write = format!(
+            "write -P 0x{} {} {length}",
+            if offset == 0 { "00" } else { "a5" },
+            root.offset_bytes + offset
+        );
+        let mut command = Command::new("qemu-io");
+        let output = command
+            .args(["-f", "qcow2", "-c", &write])
+            .arg(state.join("disk.qcow2"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let boot = guest::boot(image, state, LIMIT);
+        assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
+        assert_eq!(boot.stopped_at(), Some(Stage::Root), "{}", boot.diagnosis());
+        assert!(boot.diagnosis().contains(cause), "{}", boot.diagnosis());
+    }
 }
 
 /// What a kubelet expects of a machine.

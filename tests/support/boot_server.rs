@@ -1,5 +1,6 @@
 //! `flagstone serve` on the loopback device.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -17,9 +18,15 @@ pub(crate) struct BootServer {
 
 impl BootServer {
     pub(crate) fn start(folders: &[&Path]) -> Self {
+        Self::start_with(folders, &[])
+    }
+
+    /// Starts one with more arguments.
+    pub(crate) fn start_with(folders: &[&Path], arguments: &[OsString]) -> Self {
         let mut child = Command::new(FLAGSTONE)
             .args(["serve", "--no-check", "--listen", "127.0.0.1:0"])
             .args(folders)
+            .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

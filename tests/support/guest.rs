@@ -22,6 +22,10 @@ pub(crate) struct Boot {
 const SILENCE: Duration = Duration::from_mins(5);
 const CYCLES_MAX: usize = 2;
 
+/// After which silence an emulator is nudged, and how often again: its threads now and then wait for each other, and
+/// any signal ends that.
+const NUDGE: Duration = Duration::from_secs(30);
+
 impl Boot {
     /// Fails on any line that means trouble.
     pub(crate) fn assert_calm(&self) {
@@ -92,6 +96,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     loop {
         let mut child = spawn(image, state, extras);
         let mut heard = (0, Instant::now());
+        let mut nudged = Instant::now();
         let hangs = loop {
             if child.try_wait().unwrap().is_some() {
                 break false;
@@ -99,6 +104,10 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
             let length = fs::metadata(&log).map_or(0, |log| log.len());
             if length != heard.0 {
                 heard = (length, Instant::now());
+            }
+            if heard.1.elapsed() > NUDGE && nudged.elapsed() > NUDGE {
+                nudge_children(child.id());
+                nudged = Instant::now();
             }
             let silent = power_cycles < cycles && heard.1.elapsed() > SILENCE;
             if silent || start.elapsed() > limit {
@@ -162,16 +171,30 @@ fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
         .unwrap()
 }
 
+/// Returns the ids of those that a process started.
+fn children(id: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Stops those that a process started for a moment.
+fn nudge_children(id: u32) {
+    for pid in children(id) {
+        for signal in ["-STOP", "-CONT"] {
+            let _ = Command::new("kill").args([signal, &pid]).status();
+        }
+    }
+}
+
 /// Ends a process and those it started, by their ids, and waits until they have let go of their files: the next
 /// machine needs the disk.
 fn end_with_children(id: u32) {
-    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    let children: Vec<&str> = children.split_whitespace().collect();
-    for pid in children.iter().copied().chain([id.to_string().as_str()]) {
+    let children = children(id);
+    for pid in children.iter().map(String::as_str).chain([id.to_string().as_str()]) {
         let _ = Command::new("kill").args(["-KILL", pid]).status();
     }
     let start = Instant::now();
-    let lives = |pid: &&str| fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    let lives = |pid: &String| fs::read_link(format!("/proc/{pid}/exe")).is_ok();
     while children.iter().any(lives) && start.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -74,6 +74,25 @@ impl FromStr for KernelArgument {
     }
 }
 
+/// The device with the root file system of a system on a disk; the initrd reads it from the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootDevice {
+    /// The partition ROOT.
+    Partition,
+    /// What dm-crypt makes of the partition ROOT, whose key a TPM holds. The initrd takes nothing else in
+    /// its place.
+    Encrypted,
+}
+
+impl RootDevice {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Partition => "/dev/disk/by-partlabel/ROOT",
+            Self::Encrypted => "/dev/mapper/root",
+        }
+    }
+}
+
 /// A kernel command line: arguments in order, joined by spaces, at most 2047 bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelCommandLine(Vec<KernelArgument>);
@@ -91,20 +110,21 @@ impl KernelCommandLine {
 
     /// Creates what every Flagstone system on a disk starts with: /usr by its root hash, which
     /// finds the slot too, checked as it is read; a panic when a block is not what was built; a
-    /// reboot five seconds after a panic, so that boot counting falls back; and ROOT as root.
+    /// reboot five seconds after a panic, so that boot counting falls back; and ROOT as root, whatever
+    /// file system it has.
     ///
     /// # Panics
     /// Never: the arguments are constants and hexadecimal digits.
-    pub fn for_disk(root_hash: &Sha256Digest) -> Self {
+    pub fn for_disk(root_hash: &Sha256Digest, root: RootDevice) -> Self {
         let usrhash = format!("usrhash={root_hash}");
+        let root = format!("root={}", root.path());
         let arguments = [
             usrhash.as_str(),
             "systemd.verity_usr_options=panic-on-corruption",
             "mount.usr=/dev/mapper/usr",
             "mount.usrfstype=erofs",
             "mount.usrflags=ro",
-            "root=/dev/disk/by-partlabel/ROOT",
-            "rootfstype=ext4",
+            &root,
             "rw",
             "panic=5",
         ];
@@ -205,10 +225,15 @@ mod tests {
     #[test]
     fn the_disk_is_found_by_the_root_hash_alone() {
         let hash = Sha256Digest::of(b"usr");
-        let line = KernelCommandLine::for_disk(&hash);
+        let line = KernelCommandLine::for_disk(&hash, RootDevice::Partition);
         let more = line.with(["console=ttyS0".parse().unwrap()]).unwrap().to_string();
         assert!(more.starts_with(&format!("usrhash={hash} systemd.verity_usr_options=panic-on-")));
-        assert!(more.ends_with(" rw panic=5 console=ttyS0"));
+        assert!(
+            more.ends_with(" root=/dev/disk/by-partlabel/ROOT rw panic=5 console=ttyS0"),
+            "{more}"
+        );
+        let encrypted = KernelCommandLine::for_disk(&hash, RootDevice::Encrypted).to_string();
+        assert!(encrypted.ends_with(" root=/dev/mapper/root rw panic=5"), "{encrypted}");
     }
 
     #[test]

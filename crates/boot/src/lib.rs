@@ -14,7 +14,7 @@ mod os_release;
 mod pe;
 mod uki;
 
-pub use cmdline::{KernelArgument, KernelCommandLine};
+pub use cmdline::{KernelArgument, KernelCommandLine, RootDevice};
 pub use cpio::{cpio_parts, write_cpio};
 pub use error::{CmdlineError, CpioError, OsReleaseError, PeError, UkiError};
 pub use initrd::{

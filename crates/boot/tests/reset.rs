@@ -9,6 +9,11 @@ use std::process::{Command, Output};
 
 const REQUEST: &str = "var/lib/flagstone/reset";
 
+/// What is there from the time when Ignition began to write files until it was done.
+const BEGUN: &str = "var/lib/flagstone/provisioning";
+
+const PROVISIONED: &str = "var/lib/flagstone/provisioned";
+
 /// What a machine may have on ROOT; a path that ends with a slash is an empty folder.
 const STATE: [&str; 16] = [
     ".etc.work/work/",
@@ -85,29 +90,30 @@ fn shown(root: &Path, path: &Path) -> String {
 #[test]
 fn everything_goes_but_for_what_is_kept() {
     for (kept, expected) in [
-        (&[][..], &["var/lib/flagstone/"][..]),
+        (&[][..], &["var/lib/flagstone/provisioning"][..]),
         (
             &["/etc/ssh", "/home/core/a b\nc*", "/srv/data", "/var/lib/one"],
             &[
                 "etc/ssh/ssh_host_ed25519_key",
                 "home/core/a b\nc*",
                 "srv/data/deep/file",
-                "var/lib/flagstone/",
+                "var/lib/flagstone/provisioning",
                 "var/lib/one",
             ],
         ),
-        // Whatever is kept: the machine is provisioned anew, and there is no request any more.
+        // Whatever is kept: the machine is provisioned anew, and there is no request any more, but the trace of it.
         (
             &["/var"],
             &[
                 "var/lib/flagstone/agent/state.json",
+                "var/lib/flagstone/provisioning",
                 "var/lib/one",
                 "var/lib/onemore",
                 "var/log/journal/x",
             ],
         ),
         // A pattern is a name.
-        (&["/srv/*", "/nothing/at/all"], &["var/lib/flagstone/"]),
+        (&["/srv/*", "/nothing/at/all"], &["var/lib/flagstone/provisioning"]),
     ] {
         let dir = machine(kept);
         let output = reset(dir.path());
@@ -135,6 +141,22 @@ fn without_a_request_that_is_understood_nothing_is_touched() {
     }
 }
 
+#[test]
+fn a_machine_that_was_not_provisioned_to_the_end_is_emptied_but_for_what_was_kept() {
+    let dir = machine(&["/etc/ssh"]);
+    fs::rename(dir.path().join(REQUEST), dir.path().join(BEGUN)).unwrap();
+    // It was, and power went before the trace of it was gone.
+    let before = left(dir.path());
+    assert!(reset(dir.path()).status.success());
+    assert_eq!(left(dir.path()), before);
+    fs::remove_file(dir.path().join(PROVISIONED)).unwrap();
+    assert!(reset(dir.path()).status.success());
+    let expected = ["etc/ssh/ssh_host_ed25519_key", "srv/", "var/lib/flagstone/provisioning"];
+    let left: Vec<String> = left(dir.path());
+    assert!(left.iter().all(|path| expected.contains(&path.as_str())), "{left:?}");
+    assert!(left.contains(&expected[0].to_owned()));
+}
+
 /// Puts programs before the real ones that count what they do, and kill the script at the Nth call.
 fn cut(root: &Path, tools: &Path, at: usize) -> bool {
     let count = tools.join("count");
@@ -157,21 +179,35 @@ fn cut(root: &Path, tools: &Path, at: usize) -> bool {
 
 #[test]
 fn a_power_cut_at_any_step_ends_in_a_complete_reset() {
+    for request in [REQUEST, BEGUN] {
+        cut_at_any_step(request);
+    }
+}
+
+fn cut_at_any_step(request: &str) {
     let tools = tempfile::tempdir().unwrap();
     let kept = ["/etc/ssh", "/srv/data"];
     let mut steps = 0;
     loop {
         steps += 1;
         let dir = machine(&kept);
+        if request == BEGUN {
+            fs::rename(dir.path().join(REQUEST), dir.path().join(BEGUN)).unwrap();
+            fs::remove_file(dir.path().join(PROVISIONED)).unwrap();
+        }
         let done = cut(dir.path(), tools.path(), steps);
         // The request goes last: as long as anything else is there, it is.
         let before = left(dir.path());
-        let asked = dir.path().join(REQUEST).exists();
+        let asked = dir.path().join(request).exists();
         let rest =
             before.iter().any(|path| path.contains("onemore") || path.contains("provisioned"));
         assert!(asked || !rest, "after {steps} steps: {before:?}");
         assert!(reset(dir.path()).status.success());
-        let expected = ["etc/ssh/ssh_host_ed25519_key", "srv/data/deep/file", "var/lib/flagstone/"];
+        let expected = [
+            "etc/ssh/ssh_host_ed25519_key",
+            "srv/data/deep/file",
+            "var/lib/flagstone/provisioning",
+        ];
         assert_eq!(left(dir.path()), expected, "after {steps} steps");
         if done {
             break;

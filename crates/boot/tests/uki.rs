@@ -9,7 +9,9 @@ use std::process::Command;
 
 use bytes::Bytes;
 use flagstone_artifact::{Architecture, Sha256Digest};
-use flagstone_boot::{KernelCommandLine, OsRelease, PeError, Uki, UkiError, UkiParts, build_uki};
+use flagstone_boot::{
+    KernelCommandLine, OsRelease, PeError, RootDevice, Uki, UkiError, UkiParts, build_uki,
+};
 use tempfile::TempDir;
 
 const X86_64: u16 = 0x8664;
@@ -83,7 +85,7 @@ fn build(stub: &[u8], linux: &[u8], initrd: &[&[u8]]) -> Result<Vec<u8>, UkiErro
         linux: &Bytes::copy_from_slice(linux),
         initrd: &initrd.iter().map(|part| part.to_vec().into()).collect::<Vec<_>>(),
         os_release: &os_release(),
-        cmdline: &KernelCommandLine::for_disk(&Sha256Digest::of(b"usr")),
+        cmdline: &KernelCommandLine::for_disk(&Sha256Digest::of(b"usr"), RootDevice::Partition),
         uname: UNAME,
     })
 }

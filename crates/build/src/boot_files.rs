@@ -2,10 +2,10 @@ use bytes::Bytes;
 use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_boot::{
     ContentList, INITRD_ALIGNMENT, InitrdRequest, KernelArgument, KernelCommandLine, OsRelease,
-    UkiParts, build_initrd, build_uki, cpio_parts, release_part, write_cpio,
+    RootDevice, UkiParts, build_initrd, build_uki, cpio_parts, release_part, write_cpio,
 };
 use flagstone_index::KernelModules;
-use flagstone_recipe::Recipe;
+use flagstone_recipe::{Recipe, RootEncryption};
 use flagstone_rootfs::Kernel;
 use flagstone_tree::{Mtime, Tree};
 use rayon::prelude::*;
@@ -60,6 +60,33 @@ impl InitrdParts {
     }
 }
 
+/// What an initrd needs besides its own to open an encrypted ROOT, and the packages that bring it; the
+/// libraries lie where the architecture has its own.
+const TPM2_PROGRAMS: [(&str, &str); 2] = [
+    ("usr/bin/systemd-cryptenroll", "systemd-cryptsetup"),
+    ("usr/sbin/cryptsetup", "cryptsetup-bin"),
+];
+const TPM2_LIBRARIES: [(&str, &str); 3] = [
+    ("libtss2-esys.so.0", "libtss2-esys-3.0.2-0t64"),
+    ("libtss2-rc.so.0", "libtss2-rc0t64"),
+    ("libtss2-tcti-device.so.0", "libtss2-tcti-device0t64"),
+];
+
+/// Checks that a machine can encrypt its ROOT, if it shall.
+fn check_encryption(tree: &Tree, recipe: &Recipe) -> Result<(), BuildError> {
+    if recipe.root_encryption == RootEncryption::None {
+        return Ok(());
+    }
+    let multiarch = recipe.image.architecture.multiarch();
+    let libraries =
+        TPM2_LIBRARIES.map(|(name, package)| (format!("usr/lib/{multiarch}/{name}"), package));
+    let programs = TPM2_PROGRAMS.map(|(path, package)| (path.to_owned(), package));
+    match programs.into_iter().chain(libraries).find(|(path, _)| !tree.exists(path)) {
+        Some((path, package)) => Err(BuildError::NoTpm2 { path, package }),
+        None => Ok(()),
+    }
+}
+
 /// Assembles the initrd and compresses it, unless the cache has it.
 pub(crate) fn initrd(
     tree: &Tree,
@@ -69,6 +96,7 @@ pub(crate) fn initrd(
     date: Mtime,
     work: &WorkCache,
 ) -> Result<InitrdParts, BuildError> {
+    check_encryption(tree, recipe)?;
     let mut release_archive = Vec::new();
     let part = release_part(&release.to_string(), date).map_err(BuildError::Initrd)?;
     write_cpio(&part, date.seconds, &mut release_archive).map_err(BuildError::Cpio)?;
@@ -135,7 +163,11 @@ pub(crate) fn uki(
     release: &OsRelease,
     root_hash: &Sha256Digest,
 ) -> Result<Vec<u8>, BuildError> {
-    let cmdline = cmdline(KernelCommandLine::for_disk(root_hash), recipe)?;
+    let root = match recipe.root_encryption {
+        RootEncryption::None => RootDevice::Partition,
+        RootEncryption::Tpm2 => RootDevice::Encrypted,
+    };
+    let cmdline = cmdline(KernelCommandLine::for_disk(root_hash, root), recipe)?;
     build_uki(&UkiParts {
         stub: &loader.stub,
         linux: &kernel.image,

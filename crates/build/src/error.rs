@@ -123,6 +123,14 @@ pub enum BuildError {
         #[source]
         source: TreeError,
     },
+    /// ROOT is to be encrypted, and a program or library for that is missing.
+    #[error("the recipe encrypts ROOT by a TPM, and the image has no {path}")]
+    NoTpm2 {
+        /// What is missing.
+        path: String,
+        /// The package that has it.
+        package: &'static str,
+    },
     /// The recipe has commands, and nobody allowed them.
     #[error(
         "the recipe runs commands inside the tree, which is not allowed: {command}, at {place}"
@@ -322,6 +330,9 @@ impl BuildError {
             Self::Command(source) => source.hint(),
             Self::NoLoader { .. } => {
                 Some("add systemd-boot-efi to the recipe's packages".to_owned())
+            }
+            Self::NoTpm2 { package, .. } => {
+                Some(format!("add {package} to the recipe's packages"))
             }
             Self::EspTwice(_) => Some("make `esp` larger under [disk] in the recipe".to_owned()),
             Self::NoAgent { .. } | Self::Agent { .. } => Some(

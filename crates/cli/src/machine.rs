@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use flagstone_artifact::Architecture;
 
 use crate::report::Hinted;
+use crate::tpm::Tpm;
 
 /// How much of a console's end is read: hundreds of boots.
 const CONSOLE_MAX: u64 = 16 << 20;
@@ -37,6 +38,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) extra: &'a [OsString],
     /// Where all writes to the disk are recorded, in the format of dm-log-writes.
     pub(crate) write_log: Option<&'a Path>,
+    /// Whether it has a TPM 2.0.
+    pub(crate) tpm: bool,
     /// Where the serial console goes, in place of this terminal.
     pub(crate) console: Option<&'a fs::File>,
 }
@@ -67,13 +70,17 @@ struct Firmware {
 impl Machine<'_> {
     /// Boots, with the serial console on this terminal, until the machine powers off.
     pub(crate) fn run(&self) -> Result<ExitStatus> {
+        let tpm = self.tpm.then(|| Tpm::start(self.state)).transpose()?;
         let (emulator, mut command) = self.command()?;
+        command.args(tpm.iter().flat_map(|tpm| tpm.arguments(self.architecture)));
         command.status().with_context(|| format!("failed to start {}", emulator.display()))
     }
 
     /// Boots until the machine powers off, or the time is over; tells which.
     pub(crate) fn run_for(&self, limit: Duration) -> Result<bool> {
+        let tpm = self.tpm.then(|| Tpm::start(self.state)).transpose()?;
         let (emulator, mut command) = self.command()?;
+        command.args(tpm.iter().flat_map(|tpm| tpm.arguments(self.architecture)));
         let child = command.spawn();
         let mut child = child.with_context(|| format!("failed to start {}", emulator.display()))?;
         let start = Instant::now();
@@ -301,7 +308,7 @@ fn firmware(architecture: Architecture) -> Result<Firmware> {
 }
 
 /// Finds a program in `PATH`.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }

@@ -10,6 +10,7 @@ mod machine;
 mod progress;
 mod report;
 mod sources;
+mod tpm;
 
 use std::process::ExitCode;
 

@@ -73,7 +73,14 @@ fn diagnose_boot(boot: &[(usize, &str)]) -> Option<Diagnosis> {
             shown.see((number, line), progress.stage);
         }
     }
-    (!progress.complete).then(|| shown.conclude(progress.stage))
+    if progress.complete {
+        return None;
+    }
+    let powered_down = shown.last.is_some_and(|(_, line)| line.contains("reboot: Power down"));
+    let diagnosis = shown.conclude(progress.stage);
+    // systemd says less once a boot is over, and a target that is reached then may go unsaid: a system that was
+    // switched off in good order did not stop.
+    (diagnosis.is_shown || progress.stage < Stage::Unit || !powered_down).then_some(diagnosis)
 }
 
 impl<'a> Shown<'a> {

@@ -34,7 +34,7 @@ const MEMORY: &str =
     "give the machine more memory; from the network it needs the size of /usr besides";
 
 /// Root causes, those that explain others first: the first in this order that a boot shows is taken.
-pub(crate) const CAUSES: [Sign; 37] = [
+pub(crate) const CAUSES: [Sign; 42] = [
     sign(
         Stage::Verity,
         &["device-mapper: verity: ", " is corrupted"],
@@ -197,6 +197,12 @@ pub(crate) const CAUSES: [Sign; 37] = [
         "the configuration could not be had",
         "see that the machine has a network, and reaches the address",
     ),
+    sign(
+        Stage::Ignition,
+        &["ignition[", "failed to wait on ", " devs"],
+        "a disk or partition of the configuration is not there",
+        "see that the disk is there, and how it is called below /dev/disk",
+    ),
     sign(Stage::Ignition, &["Ignition failed: "], "a stage of Ignition failed", CHECK_IGNITION),
     sign(
         Stage::Root,
@@ -215,6 +221,30 @@ pub(crate) const CAUSES: [Sign; 37] = [
         &["Timed out waiting for device dev-disk-by\\x2dpartlabel-ROOT"],
         "no disk has a partition ROOT",
         BOOT_DISK,
+    ),
+    sign(
+        Stage::Root,
+        &["ROOT: the TPM does not give the key"],
+        "the TPM does not give the key of ROOT: it is another board's, or firmware or Secure Boot keys have changed",
+        "put the disk back into its board, or firmware and keys to what they were; if the state is lost, wipe ROOT",
+    ),
+    sign(
+        Stage::Root,
+        &["ROOT: this machine"],
+        "ROOT is to be encrypted, and this machine or what is on its disk is not made for that",
+        "see the line: switch the TPM on in the firmware, or wipe ROOT",
+    ),
+    sign(
+        Stage::Root,
+        &["ROOT: its file system cannot be found any more"],
+        "the file system of ROOT has lost its beginning",
+        "from another system, try fsck.ext4 -b 32768 on ROOT; the lines before it say how to begin anew",
+    ),
+    sign(
+        Stage::Root,
+        &["initrd-sysroot", "Read-only file system"],
+        "ROOT cannot be written to",
+        "see that the disk is not write-protected, and look for its errors in the lines before it",
     ),
     sign(
         Stage::Root,

@@ -62,10 +62,32 @@ fn a_good_boot_has_neither_a_diagnosis_nor_trouble() {
 }
 
 #[test]
+fn a_system_that_is_switched_off_in_good_order_did_not_stop() {
+    let end = "[   84.0] reboot: Power down\n";
+    assert_eq!(diagnose(&format!("{INITRD}{SYSTEM}{end}")), None);
+    assert_eq!(diagnose(&format!("{INITRD}{end}")).unwrap().stage, Stage::Initrd);
+    let failed = "[FAILED] Failed to start ssh.service - x.\n";
+    assert_eq!(shown(&format!("{INITRD}{SYSTEM}{failed}{end}")).stage, Stage::Unit);
+}
+
+#[test]
 fn each_stage_is_known_by_what_its_components_say() {
     let initrd = |text: &str| format!("{INITRD}{text}\n");
     let system = |text: &str| format!("{INITRD}{SYSTEM}{text}\n");
     for (text, stage, words) in [
+        (initrd("[ 9.1] initrd-disk[170]: ROOT: the TPM does not give the key: another board, or"), Stage::Root, "TPM"),
+        (initrd("[ 9.1] initrd-disk[170]: ROOT: this machine has no TPM 2.0, which keeps the key"), Stage::Root, "encrypted"),
+        (initrd("[ 9.1] initrd-disk[170]: ROOT: its file system cannot be found any more, and nothing"), Stage::Root, "beginning"),
+        (
+            initrd("[ 9.1] initrd-sysroot[300]: mkdir: cannot create directory 'dev': Read-only file system"),
+            Stage::Root,
+            "written",
+        ),
+        (
+            initrd("[ 9.1] ignition[262]: CRITICAL : Ignition failed: create partitions failed: failed to wait on disks devs: x"),
+            Stage::Ignition,
+            "not there",
+        ),
         ("BdsDxe: No bootable option or device was found.\n".to_owned(), Stage::Firmware, "nothing to boot"),
         (
             "BdsDxe: failed to load Boot0001 \"UEFI Misc Device\" from PciRoot(0x0): Access Denied".into(),

@@ -2,7 +2,7 @@ use std::fmt::Display;
 
 use flagstone_artifact::{Sha256Digest, Sha256Hasher};
 
-use crate::{Recipe, Selection};
+use crate::{Recipe, RootEncryption, Selection};
 
 /// Begins every text that is digested; another rendering gets another number.
 const FORMAT: &str = "flagstone recipe 1\n";
@@ -57,6 +57,7 @@ impl Recipe {
             tmpfiles: _,
             usr: _,
             disk: _,
+            root_encryption: _,
             update: _,
             extension_certificates: _,
             files: _,
@@ -118,6 +119,9 @@ impl Recipe {
         let disk = &self.disk;
         for size in [disk.esp, disk.usr, disk.usr_verity, disk.oem, disk.root] {
             fields.text("partition", size.bytes());
+        }
+        if self.root_encryption != RootEncryption::None {
+            fields.text("root encryption", self.root_encryption);
         }
         fields.some("channel", self.update.channel.as_ref());
         fields.some("update url", self.update.url.as_ref());
@@ -249,6 +253,7 @@ mod tests {
             "[tmpfiles]\nadd = [\"d /srv/x 0755 root root\"]\n",
             "[sysctl]\n\"vm.swappiness\" = \"1\"\n",
             "[disk]\nroot = \"1G\"\n",
+            "[disk]\nroot-encryption = \"tpm2\"\n",
         ] {
             let other = digest("a/site.toml", &format!("{SITE}{more}"));
             assert!(!seen.contains(&other), "{more} makes no difference");

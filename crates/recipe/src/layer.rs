@@ -10,7 +10,7 @@ use crate::decode::{Decode, Node, decode_integer, decode_signed, quotes};
 use crate::keyed::Keyed;
 use crate::list::List;
 use crate::or_remove::OrRemove;
-use crate::recipe::{Compression, Distribution};
+use crate::recipe::{Compression, Distribution, RootEncryption};
 use crate::report::Report;
 use crate::run::{RunLayer, RunName};
 use crate::source::{At, Located};
@@ -242,7 +242,7 @@ table! {
 
 table! {
     layer
-    /// Sizes of the partitions, multiples of 1 MiB.
+    /// The partitions: sizes, multiples of 1 MiB, and whether the machine's own is encrypted.
     struct DiskLayer {
         /// The EFI system partition.
         esp: ByteSize,
@@ -254,6 +254,10 @@ table! {
         oem: ByteSize,
         /// The state partition as the image ships it; it grows at first boot.
         root: ByteSize,
+        /// What encrypts the state partition at first boot: "none", unless said otherwise, or "tpm2" for
+        /// LUKS 2 with a key that the machine's TPM 2.0 gives only to the same firmware and Secure Boot
+        /// keys (PCR 7). The image needs libtss2-esys-3.0.2-0t64 and libtss2-rc0t64 for it.
+        root_encryption: RootEncryption,
     }
 }
 

@@ -71,7 +71,7 @@ pub use origin::{lock_path, shipped};
 pub use path::{AbsolutePath, ImagePath, LinkTarget, PoolPath};
 pub use recipe::{
     AcceptedScript, Alternative, Compression, Directory, DiskSizes, Distribution, File, Group,
-    Kernel, Link, Modules, Owner, Recipe, Source, Suite, Unit, User,
+    Kernel, Link, Modules, Owner, Recipe, RootEncryption, Source, Suite, Unit, User,
 };
 pub use run::{Run, RunName};
 pub use selection::{LocalDeb, Pin, Repository, Selection};

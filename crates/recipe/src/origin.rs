@@ -6,12 +6,13 @@ use flagstone_artifact::Architecture;
 use flagstone_artifact::did_you_mean;
 
 /// The recipes inside the program, by name.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("base", include_str!("../../../recipes/base.toml")),
     ("ci", include_str!("../../../recipes/ci.toml")),
     ("docker", include_str!("../../../recipes/docker.toml")),
     ("edge", include_str!("../../../recipes/edge.toml")),
     ("edge-metal", include_str!("../../../recipes/edge-metal.toml")),
+    ("k8s-node", include_str!("../../../recipes/k8s-node.toml")),
 ];
 
 /// Returns the recipes that are shipped inside the program, as (name, text), by name.

@@ -50,6 +50,8 @@ pub struct Recipe {
     pub usr: UsrFormat,
     /// Sizes of the partitions.
     pub disk: DiskSizes,
+    /// Whether ROOT is encrypted, and by what.
+    pub root_encryption: RootEncryption,
     /// Where updates come from.
     pub update: Update,
     /// The certificates that system extensions must be signed by, in the recipe's order; without any, machines
@@ -139,6 +141,16 @@ pub struct DiskSizes {
     pub oem: ByteSize,
     /// The state partition before it grows.
     pub root: ByteSize,
+}
+
+/// Whether machines encrypt ROOT when they make it at their first boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RootEncryption {
+    /// It is not encrypted.
+    #[default]
+    None,
+    /// LUKS 2, its key sealed by the machine's TPM 2.0, bound to PCR 7 (the state of Secure Boot).
+    Tpm2,
 }
 
 /// A file to add or replace.
@@ -378,8 +390,46 @@ impl FromStr for Compression {
 
 impl Word for Compression {}
 
+impl RootEncryption {
+    #[cfg(test)]
+    pub(crate) const PATTERN: &str = "^(none|tpm2)$";
+
+    /// Returns the name in recipes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tpm2 => "tpm2",
+        }
+    }
+}
+
+impl fmt::Display for RootEncryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for RootEncryption {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        [Self::None, Self::Tpm2].into_iter().find(|it| it.name() == text).ok_or_else(|| {
+            ParseError {
+                text: text.to_owned(),
+                what: "an encryption of ROOT",
+                rule: "it is \"none\" or \"tpm2\"",
+            }
+        })
+    }
+}
+
+impl Word for RootEncryption {}
+
 #[cfg(test)]
 crate::schema::text_schema!(Distribution, "a distribution", Distribution::PATTERN);
 
 #[cfg(test)]
 crate::schema::text_schema!(Compression, "a compression", Compression::PATTERN);
+
+#[cfg(test)]
+crate::schema::text_schema!(RootEncryption, "an encryption of ROOT", RootEncryption::PATTERN);

@@ -89,7 +89,9 @@ impl Resolver<'_> {
         let packages = self.packages(items(layer.packages), &exclude);
         let kernel = self.kernel(section(layer.kernel), architecture, &exclude);
         let usr = UsrFormat::resolve(section(layer.usr), &mut self.report);
-        let disk = self.disk(&section(layer.disk));
+        let disk = section(layer.disk);
+        let root_encryption = disk.root_encryption.as_ref().map(|it| it.value).unwrap_or_default();
+        let disk = self.disk(&disk);
         let update = Update::resolve(section(layer.update), self);
         let mut extension_certificates = Vec::new();
         for certificate in items(section(layer.extensions).certificates) {
@@ -128,6 +130,7 @@ impl Resolver<'_> {
             tmpfiles: values(items(layer.tmpfiles)),
             usr,
             disk: disk?,
+            root_encryption,
             update,
             extension_certificates,
             files,

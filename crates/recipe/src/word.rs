@@ -421,6 +421,7 @@ mod tests {
         check_pattern::<Why>();
         check_pattern::<crate::ByteSize>();
         check_pattern::<crate::Compression>();
+        check_pattern::<crate::RootEncryption>();
         check_pattern::<crate::FileCapabilities>();
         check_pattern::<crate::Mode>();
         check_pattern::<crate::TmpfilesLine>();

@@ -5,7 +5,7 @@ pub(super) struct OwnFile {
     pub(super) text: &'static str,
 }
 
-pub(super) const OWN_FILES: [OwnFile; 8] = [
+pub(super) const OWN_FILES: [OwnFile; 9] = [
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-reset.service",
         mode: 0o644,
@@ -30,6 +30,12 @@ pub(super) const OWN_FILES: [OwnFile; 8] = [
         path: "usr/lib/systemd/system/emergency.service.d/50-flagstone.conf",
         mode: 0o644,
         text: include_str!("../../assets/emergency.conf"),
+    },
+    // What is wrong with ROOT is for whoever looks at the console.
+    OwnFile {
+        path: "usr/lib/systemd/system/systemd-fsck-root.service.d/50-console.conf",
+        mode: 0o644,
+        text: "[Service]\nStandardOutput=journal+console\nStandardError=journal+console\n",
     },
     OwnFile {
         path: "usr/lib/flagstone/initrd-disk",
@@ -97,8 +103,31 @@ macro_rules! spoken_stage {
     };
 }
 
+/// Has a stage of Ignition run only where the one before it went well: its own units are ordered, no more, and one
+/// that failed would not keep the last from running, nor the machine from being called provisioned.
+macro_rules! later_stage {
+    ($stage:literal, $before:literal) => {
+        OwnFile {
+            path: concat!("usr/lib/systemd/system/ignition-", $stage, ".service.d/55-order.conf"),
+            mode: 0o644,
+            text: concat!(
+                "[Unit]\nRequires=ignition-",
+                $before,
+                ".service\nAfter=ignition-",
+                $before,
+                ".service\n"
+            ),
+        }
+    };
+}
+
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 12] = [
+pub(super) const IGNITION_FILES: [OwnFile; 21] = [
+    later_stage!("fetch", "fetch-offline"),
+    later_stage!("kargs", "fetch"),
+    later_stage!("disks", "kargs"),
+    later_stage!("mount", "disks"),
+    later_stage!("files", "mount"),
     spoken_stage!("fetch-offline"),
     spoken_stage!("fetch"),
     spoken_stage!("kargs"),
@@ -124,14 +153,34 @@ pub(super) const IGNITION_FILES: [OwnFile; 12] = [
         text: include_str!("../../assets/run-flagstone-usr.mount"),
     },
     OwnFile {
+        path: "usr/lib/systemd/system/usr-lib-modules.mount",
+        mode: 0o644,
+        text: include_str!("../../assets/usr-lib-modules.mount"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/flagstone-drivers.service",
+        mode: 0o644,
+        text: include_str!("../../assets/flagstone-drivers.service"),
+    },
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-drivers",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-drivers"),
+    },
+    OwnFile {
         path: "usr/lib/systemd/system/ignition-.service.d/50-flagstone.conf",
         mode: 0o644,
         text: include_str!("../../assets/ignition.conf"),
     },
     OwnFile {
+        path: "usr/lib/systemd/system/ignition-mount.service.d/60-selinux.conf",
+        mode: 0o644,
+        text: include_str!("../../assets/ignition-selinux.conf"),
+    },
+    OwnFile {
         path: "usr/lib/systemd/system/ignition-files.service.d/60-selinux.conf",
         mode: 0o644,
-        text: include_str!("../../assets/ignition-files.conf"),
+        text: include_str!("../../assets/ignition-selinux.conf"),
     },
     OwnFile {
         path: "usr/lib/flagstone/initrd-first-boot",
@@ -142,7 +191,7 @@ pub(super) const IGNITION_FILES: [OwnFile; 12] = [
 ];
 
 /// What pulls its stages in.
-pub(super) const IGNITION_LINKS: [(&str, &str); 13] = [
+pub(super) const IGNITION_LINKS: [(&str, &str); 14] = [
     ("usr/bin/ignition", "../../run/flagstone/usr/lib/flagstone/ignition"),
     // What is written at boot lies in /run: /usr is read-only to services, in the initrd too.
     ("usr/lib/ignition/user.ign", "../../../run/flagstone/user.ign"),
@@ -158,6 +207,11 @@ pub(super) const IGNITION_LINKS: [(&str, &str); 13] = [
     (
         "usr/lib/systemd/system/sysinit.target.wants/systemd-network-generator.service",
         "../systemd-network-generator.service",
+    ),
+    // Without it Ignition does what it can.
+    (
+        "usr/lib/systemd/system/ignition-complete.target.wants/flagstone-drivers.service",
+        "../flagstone-drivers.service",
     ),
     (
         "usr/lib/systemd/system/ignition-complete.target.requires/ignition-fetch-offline.service",

@@ -60,6 +60,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ARGUMENTS", requires = "pxe", allow_hyphen_values = true)]
     append: Option<String>,
 
+    /// Give the machine a TPM 2.0, by swtpm; its secrets are kept with the machine's state
+    #[arg(long)]
+    tpm: bool,
+
     /// Give Ignition this configuration at the first boot
     #[arg(long, value_name = "FILE")]
     ignition: Option<PathBuf>,
@@ -100,6 +104,7 @@ impl Run {
             ignition: self.ignition.as_deref(),
             extra: &self.extra,
             write_log: None,
+            tpm: self.tpm,
             console: None,
         };
         let status = machine.run()?;

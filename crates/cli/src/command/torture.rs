@@ -266,6 +266,7 @@ impl Bench<'_> {
             ignition: None,
             extra: &arguments,
             write_log,
+            tpm: false,
             console: Some(&console),
         };
         machine.run_for(LIMIT)?;

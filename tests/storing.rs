@@ -1,0 +1,147 @@
+//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS; and a server whose certificate only
+//! the configuration vouches for.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use flagstone_artifact::Sha256Digest;
+use flagstone_console::Stage;
+
+use crate::boot_server::BootServer;
+use crate::{LIMIT, guest, support};
+
+/// How long the boots of the good configuration may take together, on a busy machine without KVM.
+const BOTH: Duration = Duration::from_mins(16);
+
+const RECIPE: &str = "extends = \"base\"\n\
+    [image]\nid = \"storage\"\n\
+    [packages]\nadd = [\"btrfs-progs\", \"mdadm\", \"xfsprogs\"]\n";
+
+const DISK_BYTES: u64 = 2 << 30;
+
+/// What the server has.
+const HELLO: &[u8] = b"over a connection of our own";
+
+/// Makes a certificate authority, and a certificate of it for the address that guests know this machine by.
+fn certificates(dir: &Path) {
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).current_dir(dir).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let key = ["-newkey", "rsa:2048", "-nodes"];
+    openssl(
+        &[
+            &[
+                "req", "-x509", "-days", "3650", "-subj", "/CN=test", "-keyout", "ca.key", "-out",
+                "ca.crt",
+            ],
+            &key[..],
+        ]
+        .concat(),
+    );
+    openssl(
+        &[&["req", "-subj", "/CN=test", "-keyout", "server.key", "-out", "server.csr"], &key[..]]
+            .concat(),
+    );
+    fs::write(dir.join("san"), "subjectAltName=IP:10.0.2.2\n").unwrap();
+    openssl(&[
+        "x509",
+        "-req",
+        "-days",
+        "3650",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-extfile",
+        "san",
+        "-out",
+        "server.crt",
+    ]);
+}
+
+#[test]
+#[ignore = "boots QEMU"]
+fn ignition_makes_disks_and_goes_on_where_it_failed() {
+    let dir = support::scratch("smoke-storing");
+    fs::write(dir.join("storage.toml"), RECIPE).unwrap();
+    let image = support::build_with("./storage.toml", &["--no-pxe", "--no-disk-sum"], &dir);
+    certificates(&dir);
+    let site = dir.join("site");
+    fs::create_dir(&site).unwrap();
+    fs::write(site.join("hello"), HELLO).unwrap();
+    let tls = ["--tls-cert", "server.crt", "--tls-key", "server.key"].map(|word| {
+        if word.starts_with("--") { word.into() } else { dir.join(word).into_os_string() }
+    });
+    let server = BootServer::start_with(&[&site], &tls);
+    let authority = fs::read_to_string(dir.join("ca.crt")).unwrap().replace('\n', "%0A");
+    let config = include_str!("guest/storage.ign")
+        .replace("AUTHORITY", &authority.replace(' ', "%20").replace('+', "%2B"))
+        .replace("SERVER", &format!("10.0.2.2:{}", server.port));
+    let write = |name: &str, config: &str, digest: Sha256Digest| {
+        let path = dir.join(name);
+        fs::write(&path, config.replace("DIGEST", &digest.to_string())).unwrap();
+        path.display().to_string()
+    };
+    // It leaves ROOT as it is, so that what it writes there is in the way of the next try.
+    let without_root: Vec<&str> =
+        config.lines().filter(|line| !line.contains("by-partlabel/ROOT")).collect();
+    let bad = write("bad.ign", &without_root.join("\n"), Sha256Digest::of(b"another"));
+    let good = write("good.ign", &config, Sha256Digest::of(HELLO));
+    let disk = dir.join("data.raw");
+    fs::File::create(&disk).unwrap().set_len(DISK_BYTES).unwrap();
+    let machine = [
+        "-drive".to_owned(),
+        format!("if=none,format=raw,cache=unsafe,id=data,file={}", disk.display()),
+        "-device".to_owned(),
+        "virtio-blk-pci,drive=data,serial=data".to_owned(),
+    ];
+    let state = dir.join("state");
+    // Its disks are made, and then a file is not what it should be.
+    let arguments = ["--ignition", &bad];
+    let failed = guest::boot_so(
+        &image,
+        &state,
+        LIMIT,
+        &guest::Extras { arguments: &arguments, machine: &machine, ..guest::Extras::default() },
+    );
+    assert_eq!(failed.report.get("end"), None, "{:?}", failed.report);
+    assert_eq!(failed.stopped_at(), Some(Stage::Ignition), "{}", failed.diagnosis());
+    let cause = "what Ignition fetched has another digest than the configuration says";
+    assert!(failed.diagnosis().contains(cause), "{}", failed.diagnosis());
+
+    let arguments = ["--ignition", &good];
+    let boot = guest::boot_so(
+        &image,
+        &state,
+        BOTH,
+        &guest::Extras {
+            arguments: &arguments,
+            script: Some("storage.sh".as_ref()),
+            restarts_by: Some("update.service"),
+            machine: &machine,
+        },
+    );
+    drop(server);
+    let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
+    assert_eq!(of("1.end"), "yes", "{:#?}; {}", boot.report, boot.diagnosis());
+    boot.assert_calm();
+    let words = "the machine was not provisioned to the end";
+    assert!(boot.console.contains(words), "nobody emptied ROOT");
+    for step in ["0", "1"] {
+        let of = |key: &str| of(&format!("{step}.{key}"));
+        assert_eq!(of("failed"), "", "step {step}");
+        assert_eq!(of("root"), "xfs");
+        assert!(of("root_bytes").parse::<u64>().unwrap() > 4 << 30, "{}", of("root_bytes"));
+        assert_eq!(of("swap"), "partition 65532");
+        assert_eq!(of("many"), "btrfs kept there");
+        assert_eq!(of("mirror"), "ext4 raid1 [UU]");
+        assert_eq!(of("secret"), "ext4 aes-xts-plain64");
+        assert_eq!(of("hello"), String::from_utf8_lossy(HELLO));
+    }
+}
