@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use flagstone_artifact::Sha256Digest;
-use flagstone_console::Stage;
 
 use super::{LIMIT, assert_healthy, assert_provisioned, ignition, manifest};
 use crate::boot_server::BootServer;
@@ -69,27 +68,9 @@ fn written(path: &Path, length: u64) -> usize {
 }
 
 /// Returns the arguments that name a configuration by its digest.
-fn ignition_by_digest(port: u16, digest: &Sha256Digest) -> String {
+pub(crate) fn ignition_by_digest(port: u16, digest: &Sha256Digest) -> String {
     let url = format!("http://10.0.2.2:{port}/files/ours.ign");
     format!("flagstone.ignition.url={url} flagstone.ignition.sha256={digest}")
-}
-
-#[test]
-#[ignore = "boots QEMU"]
-fn a_configuration_with_another_digest_is_not_used() {
-    let dir = support::scratch("smoke-ignition-digest");
-    let image = support::build("base", &dir);
-    let site = dir.join("site");
-    fs::create_dir(&site).unwrap();
-    ignition(&site, "ours");
-    let server = BootServer::start(&[&site]);
-    let cmdline = ignition_by_digest(server.port, &Sha256Digest::of(b"another"));
-    let arguments = ["--pxe", "--append", &cmdline];
-    let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &arguments);
-    assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
-    assert!(!boot.console.contains("Reached target boot-complete.target"));
-    assert!(boot.console.contains("Ignition failed"), "something else went wrong");
-    assert_eq!(boot.stopped_at(), Some(Stage::Ignition), "{}", boot.diagnosis());
 }
 
 #[test]

@@ -1,78 +1,74 @@
-//! Configurations that Ignition cannot carry out, and such that are only unusual.
+//! Configurations that Ignition cannot carry out.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
+use flagstone_artifact::Sha256Digest;
 use flagstone_console::Stage;
 
-use super::{LIMIT, assert_provisioned, assert_sound, ignition, manifest};
+use super::installing::ignition_by_digest;
+use super::{LIMIT, ignition};
 use crate::boot_server::BootServer;
 use crate::{guest, support};
-
-/// How large an unusually large configuration is.
-const LARGE: usize = 10 << 20;
 
 /// How many machines run at a time.
 const AT_ONCE: usize = 2;
 
-/// A configuration, and what becomes of it.
+/// What a machine is given, and what it says.
 struct Case {
     name: &'static str,
-    config: String,
-    /// The cause that the console shows; none if the machine boots.
-    cause: Option<&'static str>,
+    /// Arguments for `flagstone run`.
+    arguments: Vec<String>,
+    cause: &'static str,
     /// Words of the console that a person needs.
     words: &'static [&'static str],
 }
 
 fn cases(dir: &Path, port: u16) -> Vec<Case> {
-    let bad = |name, config: &str, cause, words| Case {
-        name,
-        config: config.to_owned(),
-        cause: Some(cause),
-        words,
+    let config = |name, text: &str, cause, words| {
+        let path = dir.join(format!("{name}.ign"));
+        fs::write(&path, text).unwrap();
+        let arguments = vec!["--ignition".to_owned(), path.display().to_string()];
+        Case { name, arguments, cause, words }
     };
-    let ours = fs::read_to_string(ignition(dir, "large")).unwrap();
-    let first_file = "\"files\": [";
-    let large = format!(
-        "{first_file} {{ \"path\": \"/var/lib/large\", \"contents\": {{ \"source\": \"data:,{}\" }} }},",
-        "x".repeat(LARGE)
-    );
-    fs::write(dir.join("site/large.ign"), ours.replace(first_file, &large)).unwrap();
     vec![
-        bad(
-            "no-server",
-            "{\"ignition\":{\"version\":\"3.3.0\",\"timeouts\":{\"httpTotal\":20},\"config\":\
-             {\"replace\":{\"source\":\"http://10.0.2.2:1/node.ign\"}}}}",
-            "the server of the configuration did not answer in time",
-            &["http://10.0.2.2:1/node.ign", "attempt #3", "connection refused"],
-        ),
-        bad(
+        // The longest first: it waits for a minute and a half.
+        config(
             "no-disk",
             "{\"ignition\":{\"version\":\"3.3.0\"},\"storage\":{\"disks\":\
              [{\"device\":\"/dev/disk/by-id/virtio-none\",\"wipeTable\":true}]}}",
             "a disk or partition of the configuration is not there",
             &["/dev/disk/by-id/virtio-none"],
         ),
-        bad("no-json", "{\"ignition\":{", "the configuration is wrong", &["config is not valid"]),
-        bad(
+        config(
+            "no-server",
+            "{\"ignition\":{\"version\":\"3.3.0\",\"timeouts\":{\"httpTotal\":20},\"config\":\
+             {\"replace\":{\"source\":\"http://10.0.2.2:1/node.ign\"}}}}",
+            "the server of the configuration did not answer in time",
+            &["http://10.0.2.2:1/node.ign", "attempt #3", "connection refused"],
+        ),
+        config(
+            "no-json",
+            "{\"ignition\":{",
+            "the configuration is wrong",
+            &["config is not valid"],
+        ),
+        config(
             "no-version",
             "{\"ignition\":{\"version\":\"9.9.0\"}}",
             "the configuration is for another version of Ignition",
             &["unsupported config version"],
         ),
         Case {
-            name: "large",
-            // Over the network: the emulator's own way for configurations takes a quarter of an hour for it.
-            config: format!(
-                "{{\"ignition\":{{\"version\":\"3.3.0\",\"config\":\
-                 {{\"replace\":{{\"source\":\"http://10.0.2.2:{port}/files/large.ign\"}}}}}}}}"
-            ),
-            cause: None,
-            words: &[],
+            name: "no-digest",
+            arguments: vec![
+                "--append".to_owned(),
+                ignition_by_digest(port, &Sha256Digest::of(b"another")),
+            ],
+            cause: "what Ignition fetched has another digest than the configuration says",
+            words: &["hash verification failed"],
         },
-        Case { name: "empty", config: String::new(), cause: None, words: &[] },
     ]
 }
 
@@ -81,20 +77,19 @@ fn cases(dir: &Path, port: u16) -> Vec<Case> {
 fn a_configuration_that_cannot_be_carried_out_stops_the_boot_and_says_why() {
     let dir = support::scratch("smoke-refusing");
     let image = support::build("base", &dir);
-    let manifest = manifest(&dir.join("out"));
-    fs::create_dir(dir.join("site")).unwrap();
-    let server = BootServer::start(&[&dir.join("site")]);
+    let site = dir.join("site");
+    fs::create_dir(&site).unwrap();
+    ignition(&site, "ours");
+    let server = BootServer::start(&[&site]);
     let cases = cases(&dir, server.port);
     let queue = Mutex::new(cases.iter());
     let work = || {
         loop {
             let Some(case) = queue.lock().unwrap().next() else { break };
-            let config = dir.join(format!("{}.ign", case.name));
-            fs::write(&config, &case.config).unwrap();
-            let config = config.display().to_string();
-            let arguments = ["--pxe", "--memory", "900", "--ignition", &config];
+            let mut arguments = vec!["--pxe", "--memory", "900"];
+            arguments.extend(case.arguments.iter().map(String::as_str));
             let boot = guest::boot_with(&image, &dir.join(case.name), LIMIT, &arguments);
-            assert_case(case, &boot, &manifest);
+            assert_refused(case, &boot);
         }
     };
     std::thread::scope(|scope| {
@@ -105,20 +100,13 @@ fn a_configuration_that_cannot_be_carried_out_stops_the_boot_and_says_why() {
     });
 }
 
-fn assert_case(expected: &Case, boot: &guest::Boot, manifest: &serde_json::Value) {
-    let name = expected.name;
-    let Some(cause) = expected.cause else {
-        assert_sound(boot, manifest);
-        if name == "large" {
-            assert_provisioned(boot, name);
-        }
-        return;
-    };
+fn assert_refused(case: &Case, boot: &guest::Boot) {
+    let name = case.name;
     assert_eq!(boot.report.get("end"), None, "{name}: {:?}", boot.report);
     assert!(!boot.console.contains("Reached target boot-complete.target"), "{name}");
     assert_eq!(boot.stopped_at(), Some(Stage::Ignition), "{name}: {}", boot.diagnosis());
-    assert!(boot.diagnosis().contains(cause), "{name}: {}", boot.diagnosis());
-    for words in expected.words {
+    assert!(boot.diagnosis().contains(case.cause), "{name}: {}", boot.diagnosis());
+    for words in case.words {
         assert!(
             boot.console.contains(words),
             "{name}: nobody says {words:?}: {}",

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use flagstone_console::Stage;
 
+use boot_server::BootServer;
+
 #[path = "support/boot_server.rs"]
 mod boot_server;
 mod clustering;
@@ -31,6 +33,9 @@ mod updating;
 
 /// How long one boot may take, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(12);
+
+/// How large an unusually large configuration for Ignition is.
+const LARGE: usize = 10 << 20;
 
 /// What `base` may listen on: ssh, the stub resolver, and DHCP's client on its own address.
 const LISTENING: [&str; 6] = [
@@ -217,7 +222,11 @@ fn assert_kubelet(boot: &guest::Boot) {
 fn base_for_arm64_boots_healthy() {
     let dir = support::scratch("smoke-arm64");
     let image = support::build_with("base", &["--arch", "arm64"], &dir);
-    let boot = guest::boot(&image, &dir.join("state"), LIMIT);
+    // A configuration in which nothing is, as a machine may be given by mistake.
+    let empty = dir.join("empty.ign");
+    File::create(&empty).unwrap();
+    let arguments = ["--ignition", empty.to_str().unwrap()];
+    let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &arguments);
     assert_healthy(&boot, &manifest(&dir.join("out")));
     assert_eq!(boot.report["machine"], "aarch64");
 }
@@ -261,8 +270,20 @@ fn a_flipped_bit_in_a_used_block_of_usr_is_never_healthy() {
 fn base_boots_from_memory_provisioned_and_verified() {
     let dir = support::scratch("smoke-netboot");
     let image = support::build("base", &dir);
-    let ours = ignition(&dir, "netbooted");
-    let arguments = ["--pxe", "--ignition", &ours, "--memory", "768"];
+    // A large configuration, over the network: the emulator's own way takes a quarter of an hour for so much.
+    let site = dir.join("site");
+    fs::create_dir(&site).unwrap();
+    let ours = ignition(&site, "netbooted");
+    let large = format!(
+        "\"files\": [{{ \"path\": \"/var/lib/large\", \"contents\": {{ \"source\": \"data:,{}\" }} }},",
+        "x".repeat(LARGE)
+    );
+    let text = fs::read_to_string(&ours).unwrap().replace("\"files\": [", &large);
+    fs::write(&ours, text).unwrap();
+    let server = BootServer::start(&[&site]);
+    let cmdline =
+        format!("ignition.config.url=http://10.0.2.2:{}/files/netbooted.ign", server.port);
+    let arguments = ["--pxe", "--append", &cmdline, "--memory", "768"];
     let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &arguments);
     assert_sound(&boot, &manifest(&dir.join("out")));
     assert_provisioned(&boot, "netbooted");

@@ -67,7 +67,7 @@ pub(crate) const CAUSES: [Sign; 42] = [
     ),
     sign(
         Stage::Verity,
-        &["erofs", "cannot find valid erofs superblock"],
+        &["erofs", "(device dm-", "cannot find valid erofs superblock"],
         "/usr holds no EROFS file system",
         WRITE_AGAIN,
     ),

@@ -13,12 +13,12 @@ pub struct Trouble {
 const PATTERNS: [(&str, &[&str]); 22] = [
     ("kernel panic", &["Kernel panic"]),
     ("kernel oops", &["Oops:", "Oops -", "Unable to handle kernel", "general protection fault"]),
+    ("lockup", &["soft lockup", "hard LOCKUP", "watchdog: BUG"]),
     (
         "kernel bug",
         &["BUG:", "kernel BUG at", "bad page", "Bad page", "bad pmd", "bad pud", "bad pte"],
     ),
     ("kernel warning", &["WARNING: CPU: ", "Call Trace", "Call trace:"]),
-    ("lockup", &["soft lockup", "hard LOCKUP", "watchdog: BUG"]),
     ("hung task", &["blocked for more than"]),
     ("RCU stall", &["detected stall", "self-detected stall", "rcu_preempt kthread starved"]),
     ("out of memory", &["invoked oom-killer", "Out of memory", "oom-kill"]),
