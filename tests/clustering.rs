@@ -71,15 +71,17 @@ fn three_nodes_become_a_cluster_by_ignition_alone() {
                 arguments: &["--pxe", "--memory", "1800", "--ignition", ignition.to_str().unwrap()],
                 machine: &machine,
                 script: Some("cluster.sh".as_ref()),
+                has_place: true,
                 ..guest::Extras::default()
             },
         )
     };
+    let places = guest::Places::all();
     let boots = std::thread::scope(|scope| {
         let boots = [1, 2, 3].map(|node| scope.spawn(move || boot(node)));
         boots.map(|boot| boot.join().unwrap())
     });
-    drop(server);
+    drop((server, places));
     for (boot, node) in boots.iter().zip(1..) {
         let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
         assert_eq!(of("end"), "yes", "node {node}: {:#?}; {}", boot.report, boot.diagnosis());

@@ -127,6 +127,7 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
             script: Some("storage.sh".as_ref()),
             restarts_by: Some("update.service"),
             machine: &machine,
+            ..guest::Extras::default()
         },
     );
     drop(server);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::FLAGSTONE;
@@ -25,6 +26,34 @@ const CYCLES_MAX: usize = 2;
 /// After which silence an emulator is nudged, and how often again: its threads now and then wait for each other, and
 /// any signal ends that.
 const NUDGE: Duration = Duration::from_secs(30);
+
+/// How many machines run at a time: more of them, and units give up waiting for devices.
+const PLACES: usize = 3;
+
+static FREE: (Mutex<usize>, Condvar) = (Mutex::new(PLACES), Condvar::new());
+
+/// Room for some machines to run, which others wait for.
+pub(crate) struct Places(usize);
+
+impl Places {
+    /// Waits for all of the room.
+    pub(crate) fn all() -> Self {
+        Self::take(PLACES)
+    }
+
+    fn take(count: usize) -> Self {
+        let free = FREE.0.lock().unwrap();
+        *FREE.1.wait_while(free, |free| *free < count).unwrap() -= count;
+        Self(count)
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        *FREE.0.lock().unwrap() += self.0;
+        FREE.1.notify_all();
+    }
+}
 
 impl Boot {
     /// Fails on any line that means trouble.
@@ -71,6 +100,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) script: Option<&'a Path>,
     /// The unit that runs it, in place of the smoke test's, if the machine is to restart when it wants to.
     pub(crate) restarts_by: Option<&'a str>,
+    /// Whether the test has taken the room that the machine needs.
+    pub(crate) has_place: bool,
 }
 
 /// Boots an image with the smoke test inside, until it powers off, panics, or the time is over.
@@ -95,6 +126,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
     let _ = fs::remove_file(&log);
+    let _place = (!extras.has_place).then(|| Places::take(1));
     let cycles = if extras.restarts_by.is_some() { CYCLES_MAX } else { 0 };
     let start = Instant::now();
     let mut power_cycles = 0;
@@ -139,7 +171,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
 
 /// Starts a machine.
 fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
-    let Extras { arguments, machine, script, restarts_by } = *extras;
+    let Extras { arguments, machine, script, restarts_by, has_place: _ } = *extras;
     let (report, log) = (state.join("report"), state.join("console.log"));
     let script = script.unwrap_or(Path::new("smoke.sh"));
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guest");
