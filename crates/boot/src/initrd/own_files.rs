@@ -5,7 +5,7 @@ pub(super) struct OwnFile {
     pub(super) text: &'static str,
 }
 
-pub(super) const OWN_FILES: [OwnFile; 9] = [
+pub(super) const OWN_FILES: [OwnFile; 10] = [
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-reset.service",
         mode: 0o644,
@@ -41,6 +41,11 @@ pub(super) const OWN_FILES: [OwnFile; 9] = [
         path: "usr/lib/flagstone/initrd-disk",
         mode: 0o755,
         text: include_str!("../../assets/initrd-disk"),
+    },
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-mark-root",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-mark-root"),
     },
     OwnFile {
         path: "usr/lib/flagstone/initrd-sysroot",
@@ -122,7 +127,7 @@ macro_rules! later_stage {
 }
 
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 21] = [
+pub(super) const IGNITION_FILES: [OwnFile; 24] = [
     later_stage!("fetch", "fetch-offline"),
     later_stage!("kargs", "fetch"),
     later_stage!("disks", "kargs"),
@@ -141,6 +146,22 @@ pub(super) const IGNITION_FILES: [OwnFile; 21] = [
         path: "usr/lib/systemd/system/flagstone-ignition-network.service",
         mode: 0o644,
         text: include_str!("../../assets/flagstone-ignition-network.service"),
+    },
+    // What is made of ROOT, and in it, needs what was to be done before.
+    OwnFile {
+        path: "usr/lib/systemd/system/flagstone-sysroot.service.d/50-ignition.conf",
+        mode: 0o644,
+        text: "[Unit]\nRequires=ignition-mount.service\nAfter=ignition-mount.service\n",
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/ignition-files.service.d/56-sysroot.conf",
+        mode: 0o644,
+        text: "[Unit]\nRequires=flagstone-sysroot.service\nAfter=flagstone-sysroot.service\n",
+    },
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-provisioned",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-provisioned"),
     },
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-provisioned.service",
