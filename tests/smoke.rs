@@ -15,6 +15,8 @@ use flagstone_console::Stage;
 
 use boot_server::BootServer;
 
+// The longest test: it starts first, by its name.
+mod agent_updates;
 #[path = "support/boot_server.rs"]
 mod boot_server;
 mod clustering;
@@ -29,7 +31,6 @@ mod storing;
 mod support;
 mod sysupdating;
 mod torturing;
-mod updating;
 
 /// How long one boot may take, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(12);
