@@ -19,6 +19,7 @@ use boot_server::BootServer;
 mod agent_updates;
 #[path = "support/boot_server.rs"]
 mod boot_server;
+mod clouds;
 mod clustering;
 mod extending;
 #[path = "support/guest.rs"]

@@ -3,7 +3,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flagstone_artifact::{ImageName, Sha256Sums};
-use rayon::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::BuildError;
@@ -171,13 +170,10 @@ impl Output {
     /// The list of digests of an earlier build goes first, with its signatures, and the new one comes
     /// last, so that an interrupted build never leaves a list that speaks of other files, nor any build
     /// signatures of another one.
+    ///
+    /// Nothing waits for the disk: it would take longer than all else when little has changed, and what
+    /// a power cut takes can be built again. Whoever signs a release waits.
     pub(crate) fn publish(self, names: &[String]) -> Result<(), BuildError> {
-        // Side by side, so that the disk has something to do all the time.
-        names.par_iter().with_max_len(1).try_for_each(|name| {
-            let path = self.path(name);
-            let synced = File::open(&path).and_then(|file| file.sync_all());
-            synced.map_err(|source| BuildError::Write { path, source })
-        })?;
         let replaced = [Sha256Sums::SIGNATURES_NAME, SUMS];
         for name in replaced.into_iter().filter(|_| names.iter().any(|name| name == SUMS)) {
             let path = self.dir.join(name);
@@ -192,8 +188,7 @@ impl Output {
             fs::rename(self.path(name), &path)
                 .map_err(|source| BuildError::Write { path, source })?;
         }
-        let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
-        synced.map_err(|source| BuildError::Write { path: self.dir.clone(), source })
+        Ok(())
     }
 }
 

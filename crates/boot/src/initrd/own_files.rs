@@ -127,7 +127,7 @@ macro_rules! later_stage {
 }
 
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 24] = [
+pub(super) const IGNITION_FILES: [OwnFile; 25] = [
     later_stage!("fetch", "fetch-offline"),
     later_stage!("kargs", "fetch"),
     later_stage!("disks", "kargs"),
@@ -207,6 +207,11 @@ pub(super) const IGNITION_FILES: [OwnFile; 24] = [
         path: "usr/lib/flagstone/initrd-first-boot",
         mode: 0o755,
         text: include_str!("../../assets/initrd-first-boot"),
+    },
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-platform",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-platform"),
     },
     OwnFile { path: "usr/sbin/setfiles", mode: 0o755, text: include_str!("../../assets/setfiles") },
 ];

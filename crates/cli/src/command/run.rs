@@ -133,7 +133,7 @@ impl Run {
         let options = BuildOptions {
             existing: Existing::Replace,
             commands: None,
-            disk_sum: DiskSum::Take,
+            disk_sum: DiskSum::Skip,
             netboot: true,
         };
         build_recipe(&self.target, &self.out, options, &self.sources)?;

@@ -135,7 +135,8 @@ fn read_sums(path: &Path) -> Result<(Vec<u8>, Sha256Sums)> {
     Ok((text, sums))
 }
 
-/// Checks that every file that is listed is what the list says: what is signed is what lies there.
+/// Checks that every file that is listed is what the list says: what is signed is what lies there, and stays
+/// there whatever happens to the power.
 fn check_files(dir: &Path, sums: &Sha256Sums) -> Result<()> {
     for (name, expected) in sums.iter() {
         let path = dir.join(name);
@@ -151,6 +152,7 @@ fn check_files(dir: &Path, sums: &Sha256Sums) -> Result<()> {
             );
             return Err(Hinted::new(what, "build anew: nothing was signed").into());
         }
+        file.sync_all().with_context(|| format!("failed to write {}", path.display()))?;
     }
     Ok(())
 }
