@@ -90,6 +90,10 @@ impl<'a> Shown<'a> {
         if line.1.contains("ommand line: ") {
             return;
         }
+        // Ignition's first stage leaves to the next what takes a network.
+        if line.1.contains("resource requires networking") {
+            return;
+        }
         better(&mut self.cause, &CAUSES, line, stage);
         better(&mut self.consequence, &CONSEQUENCES, line, stage);
         if self.unit.is_none() && failed_unit(line.1).is_some() {

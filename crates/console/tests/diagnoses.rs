@@ -119,6 +119,22 @@ fn each_stage_is_known_by_what_its_components_say() {
             "did not answer",
         ),
         (
+            initrd(
+                "[   9.1] ignition[244]: INFO     : failed to fetch config: resource requires networking\n\
+                 [   9.2] ignition[279]: CRITICAL : Ignition failed: failed to fetch config: config is not valid",
+            ),
+            Stage::Ignition,
+            "the configuration is wrong",
+        ),
+        (
+            initrd(
+                "[   9.1] ignition[244]: INFO     : failed to fetch config: resource requires networking\n\
+                 [FAILED] Failed to start systemd-udevd.service - x.",
+            ),
+            Stage::Initrd,
+            "systemd-udevd.service did not start",
+        ),
+        (
             initrd("[   9.1] initrd-first-boot[9]: first boot: flagstone.ignition.url= needs flagstone.ignition.sha256= with 64"),
             Stage::Ignition,
             "not complete",
