@@ -1,5 +1,5 @@
-//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS; and a server whose certificate only
-//! the configuration vouches for.
+//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS; arguments of the kernel; and a server
+//! whose certificate only the configuration vouches for.
 
 use std::fs;
 use std::path::Path;
@@ -90,10 +90,15 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
         fs::write(&path, config.replace("DIGEST", &digest.to_string())).unwrap();
         path.display().to_string()
     };
-    // It leaves ROOT as it is, so that what it writes there is in the way of the next try.
-    let without_root: Vec<&str> =
-        config.lines().filter(|line| !line.contains("by-partlabel/ROOT")).collect();
-    let bad = write("bad.ign", &without_root.join("\n"), Sha256Digest::of(b"another"));
+    // What it writes there, on another file system than the next try's, is in the way of that.
+    let lines = config.lines().filter(|line| !line.contains("kernelArguments"));
+    let lines: Vec<String> = lines
+        .map(|line| match line.contains("by-partlabel/ROOT") {
+            true => line.replace("btrfs", "xfs"),
+            false => line.to_owned(),
+        })
+        .collect();
+    let bad = write("bad.ign", &lines.join("\n"), Sha256Digest::of(b"another"));
     let good = write("good.ign", &config, Sha256Digest::of(HELLO));
     let disk = dir.join("data.raw");
     fs::File::create(&disk).unwrap().set_len(DISK_BYTES).unwrap();
@@ -114,6 +119,7 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
     );
     assert_eq!(failed.report.get("end"), None, "{:?}", failed.report);
     assert_eq!(failed.stopped_at(), Some(Stage::Ignition), "{}", failed.diagnosis());
+    assert!(failed.console.contains("9): Mounting V5 Filesystem"), "ROOT has another file system");
     let cause = "what Ignition fetched has another digest than the configuration says";
     assert!(failed.diagnosis().contains(cause), "{}", failed.diagnosis());
 
@@ -136,15 +142,19 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
     boot.assert_calm();
     let words = "the machine was not provisioned to the end";
     assert!(boot.console.contains(words), "nobody emptied ROOT");
+    let added = "kernel arguments: added: flagstone.test=1 flagstone.more";
+    assert_eq!(boot.console.matches(added).count(), 1, "the machine starts again for them once");
     for step in ["0", "1"] {
         let of = |key: &str| of(&format!("{step}.{key}"));
         assert_eq!(of("failed"), "", "step {step}");
-        assert_eq!(of("root"), "xfs");
+        assert_eq!(of("root"), "btrfs");
         assert!(of("root_bytes").parse::<u64>().unwrap() > 4 << 30, "{}", of("root_bytes"));
         assert_eq!(of("swap"), "partition 65532");
-        assert_eq!(of("many"), "btrfs kept there");
+        assert_eq!(of("many"), "xfs kept there");
         assert_eq!(of("mirror"), "ext4 raid1 [UU]");
         assert_eq!(of("secret"), "ext4 aes-xts-plain64");
+        // Without the one that the image has itself.
+        assert_eq!(of("arguments"), "flagstone.test=1 flagstone.more");
         assert_eq!(of("hello"), String::from_utf8_lossy(HELLO));
     }
 }

@@ -11,6 +11,7 @@ say swap "$(sed -n 2p /proc/swaps | tr -s ' \t' ' ' | cut -d' ' -f2,3)"
 say many "$(type /var/lib/many) $(cat /var/lib/many/kept)$(cat /var/lib/many/file)"
 say mirror "$(type /var/lib/mirror) $(grep -A1 '^md' /proc/mdstat | grep -oE 'raid1|\[U+\]' | tr '\n' ' ')"
 say secret "$(type /var/lib/secret) $(dmsetup table secret | cut -d' ' -f4)"
+say arguments "$(sed 's/.* flagstone.arguments \(.*\) flagstone.arguments.end.*/\1/' /proc/cmdline)"
 say hello "$(cat /var/lib/hello)"
 say end yes
 if [ "$step" = 0 ]; then systemctl --no-block reboot; else systemctl --no-block poweroff; fi

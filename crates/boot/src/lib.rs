@@ -22,4 +22,6 @@ pub use initrd::{
     netboot_part, release_part,
 };
 pub use os_release::OsRelease;
-pub use uki::{INITRD_ALIGNMENT, Uki, UkiParts, UkiSection, build_uki, write_uki};
+pub use uki::{
+    ADDON_ROOM, INITRD_ALIGNMENT, Uki, UkiParts, UkiSection, addon_template, build_uki, write_uki,
+};

@@ -88,6 +88,34 @@ pub fn write_uki(parts: &UkiParts<'_>, out: &mut (impl Write + Seek)) -> Result<
     append_sections(parts.stub, &stub, &additions, out)
 }
 
+/// How much text an [`addon_template`] leaves room for, in bytes.
+pub const ADDON_ROOM: usize = 1536;
+
+/// Returns all of an addon (UAPI.5) but its end: behind it come [`ADDON_ROOM`] bytes of a command line, blanks
+/// after it, which systemd-stub adds to the one of the kernel image it finds the addon beside.
+///
+/// `stub` is systemd's `addon<arch>.efi.stub`, unsigned. A machine that boots can finish an addon without any tool, since
+/// the header has no checksum; nor a signature, so that Secure Boot does not take it.
+///
+/// # Errors
+/// Any [`UkiError`] that is of a stub.
+pub fn addon_template(stub: &[u8]) -> Result<Vec<u8>, UkiError> {
+    let headers = PeHeaders::parse(stub).map_err(UkiError::Stub)?;
+    if headers.signed {
+        return Err(UkiError::SignedStub);
+    }
+    let text = " ".repeat(ADDON_ROOM).into_bytes();
+    let mut image = Cursor::new(Vec::new());
+    append_sections(stub, &headers, &[Addition::data(".cmdline", vec![text.into()])], &mut image)?;
+    let mut image = image.into_inner();
+    if !image.ends_with(" ".repeat(ADDON_ROOM).as_bytes()) {
+        return Err(UkiError::TooLong);
+    }
+    image.truncate(image.len() - ADDON_ROOM);
+    put(&mut image, headers.optional_at + CHECKSUM, 0);
+    Ok(image)
+}
+
 /// A section to be added.
 #[derive(Debug)]
 struct Addition {

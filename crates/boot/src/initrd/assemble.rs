@@ -7,10 +7,15 @@ use flagstone_tree::{Inode, Kind, Metadata, Mtime, Tree, TreeError, TreePath};
 use super::own_files::{
     IGNITION, IGNITION_FILES, IGNITION_LINKS, OWN_DIRECTORIES, OWN_FILES, OWN_LINKS,
 };
+use crate::addon_template;
+
 use super::{ContentItem, ContentKind, ContentList, InitrdError};
 
 /// Where systemd's units lie.
 const UNIT_DIR: &str = "usr/lib/systemd/system";
+
+/// Where systemd's stubs lie.
+const EFI_DIR: &str = "usr/lib/systemd/boot/efi";
 
 /// What an initrd is made from.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +90,9 @@ pub fn build_initrd(request: &InitrdRequest<'_>) -> Result<Initrd, InitrdError> 
     };
     let content = &request.content.for_tree(request.tree);
     assembly.lay_out().map_err(InitrdError::Tree)?;
+    if request.tree.exists(IGNITION) {
+        assembly.make_addon(request.architecture)?;
+    }
     assembly.copy_files(content)?;
     assembly.copy_programs(content)?;
     assembly.copy_units(content)?;
@@ -123,6 +131,18 @@ impl Assembly<'_> {
             let link = Inode::symlink(self.directory.mtime, target);
             self.to.put(path, self.directory, link)?;
         }
+        Ok(())
+    }
+
+    /// Makes the template of what adds to the kernel's command line, if Ignition is told to.
+    fn make_addon(&mut self, architecture: Architecture) -> Result<(), InitrdError> {
+        let path = format!("{EFI_DIR}/addon{}.efi.stub", architecture.efi());
+        let stub = self.from.read(&path);
+        let stub = stub.map_err(|source| InitrdError::Absent { what: path, source })?;
+        let addon = addon_template(&stub).map_err(InitrdError::Addon)?;
+        let metadata = Metadata { mode: 0o644, ..self.directory };
+        let file = Inode::file(metadata, addon);
+        self.to.put("usr/lib/flagstone/addon", self.directory, file).map_err(InitrdError::Tree)?;
         Ok(())
     }
 

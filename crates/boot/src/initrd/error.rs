@@ -1,6 +1,8 @@
 use flagstone_index::{ClosureError, IndexError};
 use flagstone_tree::TreeError;
 
+use crate::UkiError;
+
 /// Why an initrd cannot be assembled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +40,9 @@ pub enum InitrdError {
     /// The kernel's modules cannot be read.
     #[error("failed to choose the initrd's kernel modules")]
     Modules(#[source] IndexError),
+    /// systemd's stub for addons cannot be used.
+    #[error("failed to make a template for kernel arguments")]
+    Addon(#[source] UkiError),
     /// The initrd's own tree cannot be edited as planned.
     #[error("failed to lay out the initrd")]
     Tree(#[source] TreeError),

@@ -5,7 +5,7 @@ pub(super) struct OwnFile {
     pub(super) text: &'static str,
 }
 
-pub(super) const OWN_FILES: [OwnFile; 10] = [
+pub(super) const OWN_FILES: [OwnFile; 12] = [
     OwnFile {
         path: "usr/lib/systemd/system/flagstone-reset.service",
         mode: 0o644,
@@ -30,6 +30,16 @@ pub(super) const OWN_FILES: [OwnFile; 10] = [
         path: "usr/lib/systemd/system/emergency.service.d/50-flagstone.conf",
         mode: 0o644,
         text: include_str!("../../assets/emergency.conf"),
+    },
+    OwnFile {
+        path: "usr/lib/systemd/system/systemd-udev-trigger.service.d/60-initrd.conf",
+        mode: 0o644,
+        text: include_str!("../../assets/udev-trigger.conf"),
+    },
+    OwnFile {
+        path: "usr/lib/udev/rules.d/61-flagstone.rules",
+        mode: 0o644,
+        text: include_str!("../../assets/nowatch.rules"),
     },
     // What is wrong with ROOT is for whoever looks at the console.
     OwnFile {
@@ -126,8 +136,50 @@ macro_rules! later_stage {
     };
 }
 
+/// Has what follows a stage that fetches find out which stages have something to do.
+macro_rules! fetching_stage {
+    ($stage:literal) => {
+        OwnFile {
+            path: concat!("usr/lib/systemd/system/ignition-", $stage, ".service.d/70-stages.conf"),
+            mode: 0o644,
+            text: "[Service]\nExecStartPost=/usr/lib/flagstone/initrd-stages\n",
+        }
+    };
+}
+
+/// Has a stage run only if the configuration has something for it.
+macro_rules! optional_stage {
+    ($stage:literal) => {
+        OwnFile {
+            path: concat!("usr/lib/systemd/system/ignition-", $stage, ".service.d/70-stages.conf"),
+            mode: 0o644,
+            text: concat!("[Unit]\nConditionPathExists=/run/flagstone/stages/", $stage, "\n"),
+        }
+    };
+}
+
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 25] = [
+pub(super) const IGNITION_FILES: [OwnFile; 33] = [
+    fetching_stage!("fetch-offline"),
+    fetching_stage!("fetch"),
+    optional_stage!("kargs"),
+    optional_stage!("disks"),
+    optional_stage!("mount"),
+    OwnFile {
+        path: "usr/lib/flagstone/initrd-stages",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-stages"),
+    },
+    OwnFile {
+        path: "usr/bin/clevis",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-clevis"),
+    },
+    OwnFile {
+        path: "usr/sbin/ignition-kargs-helper",
+        mode: 0o755,
+        text: include_str!("../../assets/initrd-kargs"),
+    },
     later_stage!("fetch", "fetch-offline"),
     later_stage!("kargs", "fetch"),
     later_stage!("disks", "kargs"),
