@@ -5,6 +5,7 @@ use crate::json_reader;
 use crate::report::{Collector, Problem, Report, SHOWN};
 use crate::schema::{CONFIG, Kind};
 use crate::shipped::Shipped;
+use crate::written::Written;
 use crate::{disks, ignition, keys, nodes, passwd, units, version};
 
 /// The longest configuration that is read, in bytes.
@@ -16,10 +17,7 @@ pub const CONFIG_MAX: usize = 10 << 20;
 /// compared with what that image has.
 pub fn check(path: &str, data: &[u8], shipped: Option<&Shipped>) -> Report {
     if data.len() > CONFIG_MAX {
-        let problem = Problem::fails(&(0..0), "the file is too long for a configuration");
-        let expected = format!("at most {CONFIG_MAX} bytes");
-        let hint = "large contents are better loaded: give their address as `source`";
-        return whole(path, problem.expected(expected).hint(hint));
+        return too_long(path, "the file is too long for a configuration");
     }
     if data.iter().all(u8::is_ascii_whitespace) {
         let problem = Problem::refused(&(0..0), "the file is empty");
@@ -34,13 +32,26 @@ pub fn check(path: &str, data: &[u8], shipped: Option<&Shipped>) -> Report {
         let at = error.valid_up_to();
         out.add(Problem::fails(&(at..at + 1), "the file is not UTF-8 text"));
     }
-    let document = match json_reader::read(&lossy) {
+    document(&lossy, out, shipped)
+}
+
+/// Checks a configuration that was translated to JSON, and speaks of what was written.
+///
+/// `shipped` is what [`check`] takes.
+pub fn check_translated(json: &str, written: &Written<'_>, shipped: Option<&Shipped>) -> Report {
+    if json.len() > CONFIG_MAX {
+        return too_long(written.path, "translated, the file is too long for a configuration");
+    }
+    document(json, Collector::translated(written), shipped)
+}
+
+fn document(text: &str, mut out: Collector<'_>, shipped: Option<&Shipped>) -> Report {
+    let document = match json_reader::read(text) {
         Ok(document) => document,
         Err(error) => {
             let problem =
                 Problem::refused(&error.span, format!("this is no JSON: {}", error.message));
-            let hint = error.hint.or_else(|| yaml(&lossy)).map(str::to_owned);
-            out.add(problem.maybe_hint(hint));
+            out.add(problem.maybe_hint(error.hint.map(str::to_owned)));
             return out.finish();
         }
     };
@@ -48,7 +59,7 @@ pub fn check(path: &str, data: &[u8], shipped: Option<&Shipped>) -> Report {
         let problem = Problem::fails(second, "the key is there twice");
         // Counting lines is slow, and what is not shown needs none.
         let hint = (at < SHOWN).then(|| {
-            let line = lossy[..first.start].matches('\n').count() + 1;
+            let line = text[..first.start].matches('\n').count() + 1;
             format!("the first is in line {line}; Ignition takes the last without a word")
         });
         out.add(problem.maybe_hint(hint));
@@ -89,10 +100,11 @@ fn config(root: &Node, mut out: Collector<'_>, shipped: Option<&Shipped>) -> Rep
     cx.out.finish()
 }
 
-/// Tells YAML from what is merely damaged.
-fn yaml(text: &str) -> Option<&'static str> {
-    let is_yaml = text.lines().take(20).any(|line| line.starts_with("variant:"));
-    is_yaml.then_some("this looks like Butane: convert it with `butane`")
+fn too_long(path: &str, message: &str) -> Report {
+    let problem = Problem::fails(&(0..0), message);
+    let expected = format!("at most {CONFIG_MAX} bytes");
+    let hint = "large contents are better loaded: give their address as `source`";
+    whole(path, problem.expected(expected).hint(hint))
 }
 
 /// Makes a report of one thing that is wrong with the whole file.

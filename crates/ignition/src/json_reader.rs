@@ -101,7 +101,7 @@ impl Reader<'_> {
     }
 
     fn comment(&self) -> SyntaxError {
-        self.error("JSON has no comments", Some("write Butane, which has, and convert it"))
+        self.error("JSON has no comments", Some("Butane has: begin with `variant: fcos`"))
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Read<Value>) -> Read<Value> {

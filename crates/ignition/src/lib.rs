@@ -8,7 +8,9 @@
 //! finding has its line and column. What an image has or lacks can be compared, too ([`Shipped`]).
 //!
 //! Documents are read as strictly as Ignition reads them and no further: it ignores unknown keys,
-//! takes keys in other letters and `null` for nothing, and so do the checks, with a warning.
+//! takes keys in other letters and `null` for nothing, and so do the checks, with a warning. Of JSON
+//! that was translated from another language, [`check_translated`] speaks in the places and words of
+//! what was [`Written`].
 //!
 //! The crate must not know where a configuration comes from, and loads nothing that one refers to.
 //! It trusts no byte: depth, number of values and size are bounded.
@@ -33,7 +35,9 @@ mod unit_file;
 mod units;
 mod url;
 mod version;
+mod written;
 
-pub use check::{CONFIG_MAX, check};
+pub use check::{CONFIG_MAX, check, check_translated};
 pub use report::{Finding, Report, Verdict};
 pub use shipped::{LOOKED_INTO, Shipped};
+pub use written::Written;

@@ -96,22 +96,23 @@ fn check_mode(mode: &Located<'_, i64>, cx: &mut Context<'_>) {
         775, 777, 1777, 2755, 2775, 4755, 6755, 2750,
     ];
     let value = mode.value;
-    if USUAL.contains(&value) {
+    // Where octal can be written, a 0 at the front says that it was.
+    let octal = cx.out.spelled(mode.span).is_some_and(|text| text.starts_with('0'));
+    if USUAL.contains(&value) && !octal {
         let digits = value.to_string();
         let meant = i64::from_str_radix(&digits, 8).unwrap_or_default();
-        cx.add(
-            Problem::doubtful(
-                mode.span,
-                "the mode looks like octal, and JSON has decimal numbers alone",
-            )
-            .expected(format!("{meant} (octal {digits:0>4})"))
-            .found(format!("{value} (octal {value:04o})")),
+        let message = cx.out.words(
+            "the mode looks like octal, and JSON has decimal numbers alone",
+            "the mode looks like octal, and is decimal without a 0 before it",
         );
+        let expected = cx.out.words(format!("{meant} (octal {digits:0>4})"), format!("0{digits}"));
+        let problem = Problem::doubtful(mode.span, message).expected(expected);
+        cx.add(problem.found(format!("{value} (octal {value:04o})")));
     }
     if !(0..=0o7777).contains(&value) {
         cx.add(
             Problem::refused(mode.span, "there is no such mode")
-                .expected("0 to 4095 (octal 7777)")
+                .expected(cx.out.words("0 to 4095 (octal 7777)", "0 to 07777"))
                 .found(value.to_string()),
         );
     } else if value & 0o7000 != 0 && cx.minor < 4 && !USUAL.contains(&value) {
@@ -124,11 +125,13 @@ fn check_file(file: &Fields<'_>, cx: &mut Context<'_>) {
     let contents = file.object("contents");
     if file.flag("overwrite") == Some(true) && contents.is_none_or(|c| !c.has("source")) {
         let message = "a file is to be overwritten by nothing";
-        cx.add(
-            Problem::refused(file.place("overwrite"), message)
-                .expected("`contents` with a `source`")
-                .hint("an empty file has the source \"data:,\""),
-        );
+        let hint = cx
+            .out
+            .words("an empty file has the source \"data:,\"", "an empty file has `inline: \"\"`");
+        let problem = Problem::refused(file.place("overwrite"), message);
+        let expected =
+            cx.out.words("`contents` with a `source`", "`contents` with something in it");
+        cx.add(problem.expected(expected).hint(hint));
     }
     for part in contents.into_iter().chain(file.objects("append")) {
         resource::check(&part, Need::Optional, cx);
@@ -250,10 +253,10 @@ fn check_default(node: &Fields<'_>, path: &Located<'_, &str>, what: Made, cx: &m
     };
     if writes && !overwrite {
         let there = if is_folder { "a folder" } else { "a file" };
-        cx.add(
-            Problem::fails(path.span, format!("the image has {there} at this path"))
-                .hint("say \"overwrite\": true to replace it, or use another name or `append`"),
-        );
+        let overwrite = cx.out.words("\"overwrite\": true", "`overwrite: true`");
+        let hint = format!("say {overwrite} to replace it, or use another name or `append`");
+        let message = format!("the image has {there} at this path");
+        cx.add(Problem::fails(path.span, message).hint(hint));
     }
 }
 

@@ -3,6 +3,8 @@ use std::ops::Range;
 use flagstone_artifact::Diagnostic;
 use serde::Serialize;
 
+use crate::written::Written;
+
 /// How many findings are shown; more are only counted.
 pub(crate) const SHOWN: usize = 100;
 
@@ -48,6 +50,22 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what was found by others.
+    pub fn add(&mut self, verdict: Verdict, diagnostics: Vec<Diagnostic>) {
+        let count = diagnostics.len();
+        *if verdict.is_error() { &mut self.errors } else { &mut self.warnings } += count;
+        self.refused |= verdict == Verdict::Refused && count > 0;
+        let findings = diagnostics.into_iter();
+        self.findings.extend(findings.map(|diagnostic| Finding { verdict, diagnostic }));
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.findings.sort_by_key(|finding| {
+            (finding.diagnostic.position, finding.verdict, finding.diagnostic.message.clone())
+        });
+    }
+
     /// Returns how many findings there are beyond those that are shown.
     pub fn left_out(&self) -> usize {
         self.errors + self.warnings - self.findings.len()
@@ -63,11 +81,14 @@ pub(crate) struct Problem<'p> {
     expected: Option<String>,
     found: Option<String>,
     hint: Option<String>,
+    /// The line, from 1, of the text that stands at `span`, and what that line says.
+    line: Option<(usize, &'p str)>,
 }
 
 impl<'p> Problem<'p> {
     fn new(verdict: Verdict, span: &'p Range<usize>, message: impl Into<String>) -> Self {
-        Self { verdict, span, message: message.into(), expected: None, found: None, hint: None }
+        let (expected, found, hint) = (None, None, None);
+        Self { verdict, span, message: message.into(), expected, found, hint, line: None }
     }
 
     /// Ignition refuses the configuration.
@@ -100,6 +121,12 @@ impl<'p> Problem<'p> {
         self
     }
 
+    /// Says which line of a text it is about.
+    pub(crate) fn line(mut self, line: usize, text: &'p str) -> Self {
+        self.line = Some((line, text));
+        self
+    }
+
     pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint.or(self.hint);
         self
@@ -109,14 +136,33 @@ impl<'p> Problem<'p> {
 /// Collects problems of one file.
 #[derive(Debug)]
 pub(crate) struct Collector<'a> {
-    pub(crate) path: &'a str,
-    pub(crate) text: &'a str,
+    path: &'a str,
+    text: &'a str,
+    /// What the text was translated from.
+    written: Option<&'a Written<'a>>,
     report: Report,
 }
 
 impl<'a> Collector<'a> {
     pub(crate) fn new(path: &'a str, text: &'a str) -> Self {
-        Self { path, text, report: Report::default() }
+        Self { path, text, written: None, report: Report::default() }
+    }
+
+    /// Makes one for a text that was translated: places and words are those of what was written.
+    pub(crate) fn translated(written: &'a Written<'a>) -> Self {
+        let Written { path, text, .. } = *written;
+        Self { path, text, written: Some(written), report: Report::default() }
+    }
+
+    /// Chooses the words of JSON, or those of the language that it was translated from.
+    pub(crate) fn words<T>(&self, json: T, written: T) -> T {
+        if self.written.is_some() { written } else { json }
+    }
+
+    /// Returns how what begins at a byte of the JSON was written, if JSON is a translation.
+    pub(crate) fn spelled(&self, span: &Range<usize>) -> Option<&'a str> {
+        let written = self.written?;
+        written.text.get((written.place)(span.start))
     }
 
     /// Adds a problem; past the first hundred it is only counted, and errors go before warnings.
@@ -131,8 +177,9 @@ impl<'a> Collector<'a> {
             let Some(warning) = warning.filter(|_| is_error) else { return };
             self.report.findings.remove(warning);
         }
-        let mut diagnostic =
-            Diagnostic::new(self.path, problem.message).at(self.text, problem.span);
+        let place = self.written.map(|written| written.place_of(problem.span, problem.line));
+        let span = place.as_ref().unwrap_or(problem.span);
+        let mut diagnostic = Diagnostic::new(self.path, problem.message).at(self.text, span);
         diagnostic.expected = problem.expected;
         diagnostic.found = problem.found;
         diagnostic.hint = problem.hint;
@@ -141,9 +188,7 @@ impl<'a> Collector<'a> {
 
     pub(crate) fn finish(self) -> Report {
         let mut report = self.report;
-        report.findings.sort_by_key(|finding| {
-            (finding.diagnostic.position, finding.verdict, finding.diagnostic.message.clone())
-        });
+        report.sort();
         report
     }
 }

@@ -130,8 +130,9 @@ fn check_contents<'a>(
     Some(file)
 }
 
-fn line_of<'p>(problem: Problem<'p>, text: &str, line: usize) -> Problem<'p> {
-    problem.found(quote(text.split('\n').nth(line - 1).unwrap_or_default().trim()))
+fn line_of<'p>(problem: Problem<'p>, text: &'p str, line: usize) -> Problem<'p> {
+    let says = text.split('\n').nth(line - 1).unwrap_or_default().trim();
+    problem.found(quote(says)).line(line, says)
 }
 
 /// Compares the sections of a unit with its name and with what shall be done with it.
