@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may know of, at most.
-const ALLOWED: [(&str, &[&str]); 28] = [
+const ALLOWED: [(&str, &[&str]); 29] = [
     ("artifact", &[]),
     ("tree", &["artifact"]),
     ("scripts", &[]),
@@ -15,6 +15,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     ("debian", &["artifact", "fetch"]),
     ("recipe", &["artifact"]),
     ("ignition", &["artifact"]),
+    ("butane", &["artifact"]),
     ("index", &["artifact", "tree"]),
     ("caches", &["tree"]),
     ("rootfs", &["artifact", "scripts", "tree"]),
@@ -61,6 +62,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
         &[
             "artifact",
             "build",
+            "butane",
             "certificate",
             "compare",
             "console",
@@ -82,9 +84,10 @@ const ALLOWED: [(&str, &[&str]); 28] = [
 ];
 
 /// Crates of others that only one border may be crossed with.
-const FENCED: [(&str, &[&str]); 9] = [
+const FENCED: [(&str, &[&str]); 10] = [
     ("ureq", &["fetch"]),
     ("clap", &["agent", "cli"]),
+    ("granit-parser", &["butane"]),
     ("hyper", &["serve"]),
     ("indicatif", &["cli"]),
     ("nix", &["sandbox", "serve"]),
