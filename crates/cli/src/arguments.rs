@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Update a machine in QEMU, and prove what it boots after a power cut at any point
     Torture(Torture),
-    /// Check configurations for Ignition before a machine meets them
+    /// Check and translate configurations for Ignition before a machine meets them
     Ignition(Ignition),
     /// Show what maintainer scripts would do, and what becomes of it
     Scripts(Scripts),

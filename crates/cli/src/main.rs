@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod sources;
 mod tpm;
+mod whole_file;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,5 @@
-use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -9,6 +7,7 @@ use clap::Args;
 use flagstone_compare::{Comparison, HtmlReport, Release, TextReport};
 
 use crate::report::{self, Hinted};
+use crate::whole_file::{folder_of, write_whole};
 
 /// How many lines of each list are shown unless all are asked for.
 const SHORT: usize = 10;
@@ -72,19 +71,4 @@ impl Diff {
         let differs = self.exit_code && !comparison.identical;
         Ok(if differs { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Writes a file whole, or leaves what was there.
-fn write_whole(path: &Path, data: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".flagstone-").tempfile_in(folder_of(path))?;
-    file.write_all(data)?;
-    file.as_file().sync_all()?;
-    // A temporary file is private; a report is as readable as any file of the user's.
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
