@@ -274,7 +274,7 @@ impl InstallError {
             }
             Self::Fetch { .. } => "check the address and the connection",
             Self::NoLength { .. } => "use a server that says Content-Length",
-            Self::Ignition { .. } => "make it from Butane with `butane --strict`",
+            Self::Ignition { .. } => "make it from Butane with `flagstone ignition translate`",
             Self::NotWholeDisk { .. } => "name the whole disk; `lsblk` shows which there are",
             Self::NoDisk { .. } => "name a disk such as /dev/sda; `lsblk` shows which there are",
             Self::InUse { .. } => "unmount and close what uses it, or name another disk",

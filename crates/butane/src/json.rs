@@ -161,6 +161,13 @@ impl Object {
         }
     }
 
+    /// Adds a value that comes from `span`, unless the key is there.
+    pub(crate) fn add(&mut self, key: &str, span: &Range<usize>, value: JsonValue) {
+        if self.get(key).is_none() {
+            self.set(key, span, value);
+        }
+    }
+
     /// Puts a key before all others.
     pub(crate) fn put_first(&mut self, key: &str) {
         if let Some(at) = self.members.iter().position(|member| member.key == key) {

@@ -1,6 +1,6 @@
 use flagstone_artifact::did_you_mean;
 
-use crate::findings::{Findings, quote};
+use crate::findings::{Findings, Problem, quote};
 use crate::yaml::{Node, Value};
 
 /// Which Butane a configuration is written in.
@@ -68,10 +68,10 @@ impl Release {
             const KNOWN: &str = "`variant: fcos` or `variant: flatcar`";
             let problem = if text.is_empty() {
                 let hint = "Ignition's JSON is told by a name without .bu, .yaml and .yml";
-                out.at(&span, "the configuration has no `variant`").hint(hint)
+                Problem::new(&span, "the configuration has no `variant`").hint(hint)
             } else {
                 let names = Variant::ALL.map(Variant::name);
-                out.at(&span, "this variant is not read here")
+                Problem::new(&span, "this variant is not read here")
                     .found(quote(text))
                     .maybe_hint(did_you_mean(text, names))
             };
@@ -86,12 +86,12 @@ impl Release {
         let versions: Vec<&str> = variant.versions().iter().map(|(version, _)| *version).collect();
         let expected = format!("a version of {}: {}", variant.name(), versions.join(", "));
         let problem = if text.is_empty() {
-            out.at(&span, "the configuration has no `version`")
+            Problem::new(&span, "the configuration has no `version`")
         } else if text.ends_with("-experimental") {
             let message = "an experimental version is not read: nothing promises what it means";
-            out.at(&span, message).found(quote(text))
+            Problem::new(&span, message).found(quote(text))
         } else {
-            out.at(&span, "this version is not read here").found(quote(text))
+            Problem::new(&span, "this version is not read here").found(quote(text))
         };
         out.error(problem.expected(expected));
         None

@@ -1,9 +1,11 @@
 //! What Butane adds to Ignition's words: inline and local contents, mount units.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::data_url::DataUrl;
 use crate::files_dir::LocalError;
+use crate::findings::Problem;
 use crate::json::{Json, JsonValue, Object};
 use crate::mount_unit::MountUnit;
 use crate::schema::Sugar;
@@ -35,7 +37,7 @@ impl Translator<'_> {
         let mut stated: Vec<&Json> = places.into_iter().flatten().collect();
         stated.sort_by_key(|json| json.span.start);
         if let Some(second) = stated.get(1) {
-            let problem = self.out.at(&second.span, "contents come from one place");
+            let problem = Problem::new(&second.span, "contents come from one place");
             self.out.error(problem.expected("one of `source`, `inline` and `local`"));
         } else if let Some(Json { span, value: JsonValue::Text(text) }) = sugar.get("inline") {
             if self.release.minor == 0 {
@@ -63,12 +65,12 @@ impl Translator<'_> {
 
     pub(crate) fn no_files_dir(&mut self, span: &Range<usize>) {
         let message = "a file is to be embedded, and there is no folder of files";
-        let problem = self.out.at(span, message).hint("--files-dir names it");
+        let problem = Problem::new(span, message).hint("--files-dir names it");
         self.out.error(problem);
     }
 
     pub(crate) fn local_error(&mut self, span: &Range<usize>, error: &LocalError) {
-        let problem = self.out.at(span, error.to_string());
+        let problem = Problem::new(span, error.to_string());
         let outside = matches!(error, LocalError::Outside);
         let expected = outside.then(|| "a path from there, without `..`".to_owned());
         let problem = match expected {
@@ -82,7 +84,7 @@ impl Translator<'_> {
         let data = self.local(path)?;
         let text = String::from_utf8(data).ok();
         if text.is_none() {
-            let problem = self.out.at(&path.span, "the file is not UTF-8 text");
+            let problem = Problem::new(&path.span, "the file is not UTF-8 text");
             self.out.error(problem);
         }
         text
@@ -102,7 +104,7 @@ impl Translator<'_> {
     fn unit(&mut self, written: &mut Object, sugar: &Object) {
         let Some(path) = sugar.get("contentsLocal") else { return };
         if written.get("contents").is_some() {
-            let problem = self.out.at(&path.span, "contents come from one place");
+            let problem = Problem::new(&path.span, "contents come from one place");
             self.out.error(problem.expected("one of `contents` and `contents_local`"));
         } else if path.as_text() != Some("")
             && let Some(text) = self.local_text(path)
@@ -122,12 +124,12 @@ impl Translator<'_> {
         let (format, path) = (text("format"), text("path"));
         let swaps = self.release.minor >= 3;
         let problem = if format.is_empty() {
-            self.out.at(place("format"), "a file system with a unit needs a `format`")
+            Problem::new(place("format"), "a file system with a unit needs a `format`")
         } else if format == "swap" && !swaps {
             let message = "units for swap came with `version: 1.4.0`";
-            self.out.at(place("format"), message)
+            Problem::new(place("format"), message)
         } else if format != "swap" && path.is_empty() {
-            self.out.at(place("path"), "a file system that is to be mounted needs a `path`")
+            Problem::new(place("path"), "a file system that is to be mounted needs a `path`")
         } else {
             let options = written.list("mountOptions").iter().filter_map(Json::as_text);
             self.mounts.push(MountUnit {
@@ -145,30 +147,30 @@ impl Translator<'_> {
     /// Adds units for file systems before all others; what the configuration says of a unit of that
     /// name counts more.
     pub(crate) fn add_mount_units(&mut self, config: &mut Object) {
-        for (at, mount) in std::mem::take(&mut self.mounts).into_iter().enumerate() {
-            let remote = needs_network(config, &mount.device);
-            let (name, span) = (mount.name(), &mount.span);
-            let systemd = config.object_mut("systemd", span);
-            let units = systemd.list_mut("units", span);
-            let own = units.iter().skip(at).position(|unit| {
-                unit.as_object().and_then(|unit| unit.text("name")) == Some(name.as_str())
-            });
-            let mut unit = match own {
-                Some(own) => units.remove(at + own),
-                None => Json { span: span.clone(), value: JsonValue::Object(Object::default()) },
-            };
-            if let Some(fields) = unit.as_object_mut() {
-                let add = |fields: &mut Object, key: &str, value: JsonValue| {
-                    if fields.get(key).is_none() {
-                        fields.set(key, span, value);
-                    }
-                };
-                add(fields, "name", JsonValue::Text(name));
-                add(fields, "enabled", JsonValue::Flag(true));
-                add(fields, "contents", JsonValue::Text(mount.contents(remote)));
-            }
-            units.insert(at, unit);
+        let mounts = std::mem::take(&mut self.mounts);
+        let Some(first) = mounts.first() else { return };
+        let remote = with_network(config);
+        let units = config.object_mut("systemd", &first.span).list_mut("units", &first.span);
+        let mut own: Vec<Option<Json>> = units.drain(..).map(Some).collect();
+        let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
+        for (at, unit) in own.iter().enumerate().rev() {
+            let name = unit.as_ref().and_then(Json::as_object).and_then(|unit| unit.text("name"));
+            by_name.extend(name.map(|name| (name.to_owned(), at)));
         }
+        for mount in mounts {
+            let (name, span) = (mount.name(), &mount.span);
+            let empty = || Json { span: span.clone(), value: JsonValue::Object(Object::default()) };
+            let there = by_name.get(&name).and_then(|at| own[*at].take());
+            let mut unit = there.unwrap_or_else(empty);
+            if let Some(fields) = unit.as_object_mut() {
+                let contents = mount.contents(remote.contains(&mount.device));
+                fields.add("name", span, JsonValue::Text(name));
+                fields.add("enabled", span, JsonValue::Flag(true));
+                fields.add("contents", span, JsonValue::Text(contents));
+            }
+            units.push(unit);
+        }
+        units.extend(own.into_iter().flatten());
     }
 }
 
@@ -184,18 +186,15 @@ pub(crate) fn embed(resource: &mut Object, span: &Range<usize>, contents: &[u8])
     }
 }
 
-/// Tells whether a device is opened with the help of a server.
-fn needs_network(config: &Object, device: &str) -> bool {
+/// Returns the devices that are opened with the help of a server.
+fn with_network(config: &Object) -> BTreeSet<String> {
     const OPENED: [&str; 2] = ["/dev/mapper/", "/dev/disk/by-id/dm-name-"];
-    let Some(name) = OPENED.iter().find_map(|prefix| device.strip_prefix(prefix)) else {
-        return false;
-    };
     let storage = config.get("storage").and_then(Json::as_object);
-    let mut luks =
-        storage.into_iter().flat_map(|storage| storage.list("luks")).filter_map(Json::as_object);
-    luks.any(|luks| {
+    let luks = storage.into_iter().flat_map(|storage| storage.list("luks"));
+    let remote = luks.filter_map(Json::as_object).filter(|luks| {
         let clevis = luks.get("clevis").and_then(Json::as_object);
-        luks.text("name") == Some(name)
-            && clevis.is_some_and(|clevis| !clevis.list("tang").is_empty())
-    })
+        clevis.is_some_and(|clevis| !clevis.list("tang").is_empty())
+    });
+    let names = remote.filter_map(|luks| luks.text("name"));
+    names.flat_map(|name| OPENED.map(|folder| format!("{folder}{name}"))).collect()
 }

@@ -3,7 +3,7 @@ use std::ops::Range;
 use flagstone_artifact::{Diagnostic, did_you_mean};
 
 use crate::files_dir::FilesDir;
-use crate::findings::{Findings, Refusal, quote};
+use crate::findings::{Findings, Problem, Refusal, quote};
 use crate::json::{self, Json, JsonValue, Object, Places};
 use crate::mount_unit::MountUnit;
 use crate::release::{NEWEST, Release, Variant};
@@ -52,7 +52,7 @@ pub fn translate(
     let root = yaml_reader::read(text, &mut out);
     let release = root.as_ref().and_then(|root| release(root, &mut out));
     let (Some(root), Some(release)) = (root, release) else {
-        return Err(refused(out));
+        return Err(out.finish().err().unwrap_or_default());
     };
     let mut translator =
         Translator { out, release, files, left: SOURCE_MAX, mounts: Vec::new(), trees: Vec::new() };
@@ -72,27 +72,18 @@ pub fn translate(
 
 /// Returns a text that is short enough and no other encoding.
 fn checked<'d>(path: &str, data: &'d [u8]) -> Result<&'d str, Refusal> {
-    let whole = |message: &str| {
-        let errors = vec![Diagnostic::new(path, message)];
-        Refusal { errors, warnings: Vec::new(), left_out: 0 }
-    };
     if data.len() > SOURCE_MAX {
-        let mut refusal = whole("the file is too long for a configuration");
-        refusal.errors[0].expected = Some(format!("at most {SOURCE_MAX} bytes"));
-        return Err(refusal);
+        let problem = Diagnostic::new(path, "the file is too long for a configuration");
+        return Err(problem.expected(format!("at most {SOURCE_MAX} bytes")).into());
     }
     if data.iter().all(u8::is_ascii_whitespace) {
-        let mut refusal = whole("the file is empty");
-        refusal.errors[0].hint =
-            Some("`variant: fcos` and `version: 1.4.0` make one that does nothing".to_owned());
-        return Err(refusal);
+        let hint = "`variant: fcos` and `version: 1.4.0` make one that does nothing";
+        return Err(Diagnostic::new(path, "the file is empty").hint(hint).into());
     }
     std::str::from_utf8(data).map_err(|error| {
-        let lossy = String::from_utf8_lossy(data);
         let at = error.valid_up_to();
         let problem = Diagnostic::new(path, "the file is not UTF-8 text");
-        let errors = vec![problem.at(&lossy, &(at..at + 1))];
-        Refusal { errors, warnings: Vec::new(), left_out: 0 }
+        problem.at(&String::from_utf8_lossy(data), &(at..at + 1)).into()
     })
 }
 
@@ -101,15 +92,9 @@ fn release(root: &Node, out: &mut Findings<'_>) -> Option<Release> {
         return Release::read(root, out);
     }
     let start = root.span.start;
-    let problem = out.at(&(start..start + 1), "a configuration is a mapping");
+    let problem = Problem::new(&(start..start + 1), "a configuration is a mapping");
     out.error(problem.expected("`variant: fcos` and other keys").found(root.kind()));
     None
-}
-
-/// Returns what was found where nothing can be translated.
-fn refused(out: Findings<'_>) -> Refusal {
-    let nothing = || Refusal { errors: Vec::new(), warnings: Vec::new(), left_out: 0 };
-    out.finish().err().unwrap_or_else(nothing)
 }
 
 /// What the translation of one configuration has so far.
@@ -170,29 +155,26 @@ impl Translator<'_> {
             let hint = did_you_mean(&member.key, names.clone())
                 .unwrap_or_else(|| format!("known are {}", names.collect::<Vec<_>>().join(", ")));
             let message = format!("unknown key {} {}", quote(&member.key), shape.place);
-            let problem = self.out.at(span, message).hint(hint);
+            let problem = Problem::new(span, message).hint(hint);
             self.out.error(problem);
             return None;
         };
         let Release { variant, version, minor } = self.release;
         let problem = if let Kind::Refused(why) = key.kind {
-            self.out.at(span, format!("`{}` is not read here: {why}", key.name))
+            Problem::new(span, format!("`{}` is not read here: {why}", key.name))
         } else if key.since > NEWEST && key.fate == Fate::Written {
-            let message = format!(
-                "`{}` came with version 3.{}.0 of Ignition's specification",
-                key.name, key.since
-            );
-            self.out
-                .at(span, message)
+            let message =
+                format!("`{}` came with version 3.{}.0 of the specification", key.name, key.since);
+            Problem::new(span, message)
                 .expected(format!("keys up to 3.{NEWEST}.0, which images read"))
         } else if key.since > minor {
             let message =
                 format!("{} {version} has no `{}` {}", variant.name(), key.name, shape.place);
             let later = variant.version_of(key.since);
             let hint = later.map(|later| format!("it came with `version: {later}`"));
-            self.out.at(span, message).maybe_hint(hint)
+            Problem::new(span, message).maybe_hint(hint)
         } else if variant == Variant::Flatcar && key.name == "clevis" {
-            self.out.at(span, "flatcar has no `clevis`")
+            Problem::new(span, "flatcar has no `clevis`")
         } else {
             return Some(key);
         };
@@ -211,7 +193,7 @@ impl Translator<'_> {
             (Kind::Integer, Value::Scalar(scalar)) => self.integer(scalar, &span)?,
             (Kind::Mode, Value::Scalar(scalar)) => {
                 let mode = self.integer(scalar, &span)?;
-                self.check_mode(&mode, &span);
+                self.check_mode(&mode, &scalar.text, &span);
                 mode
             }
             (Kind::Flag, Value::Scalar(scalar)) if scalar.flag().is_some() => {
@@ -236,7 +218,7 @@ impl Translator<'_> {
         let mut list = Vec::new();
         for item in items {
             if item.is_null() {
-                let problem = self.out.at(&item.span, "an item is empty, and is left out");
+                let problem = Problem::new(&item.span, "an item is empty, and is left out");
                 self.out.warn(problem);
             }
             list.extend(self.value(item, of));
@@ -248,7 +230,7 @@ impl Translator<'_> {
         match scalar.integer() {
             Ok(number) => Some(JsonValue::Integer(number)),
             Err(why) => {
-                let problem = self.out.at(span, why).expected("a whole number");
+                let problem = Problem::new(span, why).expected("a whole number");
                 self.out.error(problem.found(quote(&scalar.text)));
                 None
             }
@@ -256,12 +238,16 @@ impl Translator<'_> {
     }
 
     /// Refuses bits that take effect where the stated version is read, and not here.
-    fn check_mode(&mut self, mode: &JsonValue, span: &Range<usize>) {
+    fn check_mode(&mut self, mode: &JsonValue, text: &str, span: &Range<usize>) {
         let JsonValue::Integer(mode) = mode else { return };
-        if self.release.minor > NEWEST && mode & 0o7000 != 0 && (0..=0o7777).contains(mode) {
-            let message = "setuid, setgid and sticky bits came with version 3.4.0 of Ignition's specification";
-            let problem = self.out.at(span, message).expected("at most 0777");
-            self.out.error(problem.found(format!("{mode:#06o}").replacen("0o", "0", 1)));
+        // `755` was meant to be octal, and has none of them: that is for others to say.
+        let octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let slip = octal && text.len() == 3 && !text.starts_with('0');
+        let special = mode & 0o7000 != 0 && (0..=0o7777).contains(mode);
+        if self.release.minor > NEWEST && special && !slip {
+            let message = "setuid, setgid and sticky bits have no effect in version 3.3.0 of the specification";
+            let problem = Problem::new(span, message).expected("at most 0777");
+            self.out.error(problem.found(format!("0{mode:o}")));
         }
     }
 
@@ -280,7 +266,7 @@ impl Translator<'_> {
             Value::Scalar(_) => node.span.clone(),
             _ => start..start + 1,
         };
-        let problem = self.out.at(&span, "the value is of the wrong type");
+        let problem = Problem::new(&span, "the value is of the wrong type");
         let problem = problem.expected(kind.name()).found(node.kind());
         self.out.error(problem.maybe_hint(hint.map(str::to_owned)));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::files_dir::{Entry, EntryKind};
-use crate::findings::quote;
+use crate::findings::{Problem, quote};
 use crate::json::{Json, JsonValue, Object};
 use crate::sugar::embed;
 use crate::translate::Translator;
@@ -61,7 +61,7 @@ impl Translator<'_> {
         let mut known = known(storage);
         for tree in &trees {
             if tree.local.is_empty() {
-                let problem = self.out.at(&tree.span, "a tree has no `local`");
+                let problem = Problem::new(&tree.span, "a tree has no `local`");
                 self.out.error(problem.expected("the path of a folder in that of files"));
                 continue;
             }
@@ -117,7 +117,7 @@ impl Translator<'_> {
 
     fn exists(&mut self, tree: &Tree, path: &str) {
         let message = format!("the configuration has {} already", quote(path));
-        let problem = self.out.at(&tree.span, message);
+        let problem = Problem::new(&tree.span, message);
         let hint = "an entry without contents may give owner and mode to a file of the tree";
         self.out.error(problem.hint(hint));
     }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use flagstone_artifact::Diagnostic;
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use crate::findings::{Findings, quote};
+use crate::findings::{Findings, Problem, quote};
 use crate::yaml::{Member, Node, Scalar, Value};
 
 /// How deep values may lie within each other; configurations need ten.
@@ -29,7 +28,11 @@ const REPEATED_MAX: usize = 10 << 20;
 /// the first one counts.
 pub(crate) fn read(text: &str, out: &mut Findings<'_>) -> Option<Node> {
     match Reader::new(out).run(text) {
-        Ok(root) => root,
+        Ok(Some(root)) => Some(root),
+        Ok(None) => {
+            out.error(Problem::new(&(0..0), "there is nothing in the file but comments"));
+            None
+        }
         Err(problem) => {
             out.error(*problem);
             None
@@ -38,7 +41,7 @@ pub(crate) fn read(text: &str, out: &mut Findings<'_>) -> Option<Node> {
 }
 
 /// What stops the reading.
-type Read<T> = Result<T, Box<Diagnostic>>;
+type Read<T> = Result<T, Box<Problem>>;
 
 /// A list or mapping that is being read.
 struct Open {
@@ -86,7 +89,7 @@ impl<'o, 'a> Reader<'o, 'a> {
             block_scalar_eof_without_line_feed: true,
         };
         for event in Parser::new_from_str_with_options(text, options) {
-            let (event, span) = event.map_err(|error| self.syntax(text, &error))?;
+            let (event, span) = event.map_err(|error| syntax(text, &error))?;
             let place = span.byte_range().unwrap_or_default();
             self.event(event, &span, place)?;
         }
@@ -96,11 +99,11 @@ impl<'o, 'a> Reader<'o, 'a> {
     fn event(&mut self, event: Event<'_>, span: &Span, place: Range<usize>) -> Read<()> {
         match event {
             Event::DocumentStart(..) if self.root.is_some() => {
-                let problem = self.problem(&place, "a second document begins here");
+                let problem = Problem::new(&place, "a second document begins here");
                 Err(Box::new(problem.hint("one file is one configuration")))
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = self.is_plain(style, tag.as_deref(), &place)?;
+                let plain = is_plain(style, tag.as_deref(), &place)?;
                 // The library writes `~` where nothing is.
                 let text = if span.is_empty() { String::new() } else { text.into_owned() };
                 let node = Node { span: place, value: Value::Scalar(Scalar { text, plain }) };
@@ -108,11 +111,11 @@ impl<'o, 'a> Reader<'o, 'a> {
             }
             Event::Alias(anchor) => self.alias(anchor, place),
             Event::SequenceStart(_, anchor, tag) => {
-                self.untagged("seq", tag.as_deref(), &place)?;
+                untagged("seq", tag.as_deref(), &place)?;
                 self.begin(Open { start: place.start, anchor, holds: Holds::List(Vec::new()) })
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.untagged("map", tag.as_deref(), &place)?;
+                untagged("map", tag.as_deref(), &place)?;
                 let holds = Holds::Mapping(Keys::default());
                 self.begin(Open { start: place.start, anchor, holds })
             }
@@ -121,62 +124,12 @@ impl<'o, 'a> Reader<'o, 'a> {
         }
     }
 
-    fn problem(&self, place: &Range<usize>, message: impl Into<String>) -> Diagnostic {
-        self.out.at(place, message)
-    }
-
-    fn stop<T>(&self, place: &Range<usize>, message: impl Into<String>) -> Read<T> {
-        Err(Box::new(self.problem(place, message)))
-    }
-
-    fn syntax(&self, text: &str, error: &ScanError) -> Box<Diagnostic> {
-        let at = error.marker().byte_offset().unwrap_or(text.len());
-        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
-            return Box::new(self.problem(&(at..at + 1), TOO_DEEP));
-        }
-        let info = error.info();
-        let problem = self.problem(&(at..at + 1), format!("this is no YAML: {info}"));
-        let tab = text.get(at..).is_some_and(|rest| rest.starts_with('\t')) || info.contains("tab");
-        Box::new(if tab { problem.hint("YAML is indented with spaces") } else { problem })
-    }
-
-    /// Tells whether a scalar may stand for something else than its text.
-    fn is_plain(&self, style: ScalarStyle, tag: Option<&Tag>, place: &Range<usize>) -> Read<bool> {
-        let Some(tag) = tag.filter(|tag| !is_plain_mark(tag)) else {
-            return Ok(style == ScalarStyle::Plain);
-        };
-        match tag.suffix_in_namespace(YAML).as_deref() {
-            Some("str") => Ok(false),
-            Some("int" | "bool" | "null" | "float" | "timestamp") => Ok(true),
-            Some("binary") => {
-                let problem = self.problem(place, "`!!binary` is not read here");
-                Err(Box::new(problem.hint("put the data into a file, and name it as `local`")))
-            }
-            _ => self.stop(place, format!("the tag {} means nothing here", quote(&tag.original()))),
-        }
-    }
-
-    fn untagged(&self, own: &str, tag: Option<&Tag>, place: &Range<usize>) -> Read<()> {
-        match tag {
-            Some(tag)
-                if !is_plain_mark(tag) && tag.suffix_in_namespace(YAML).as_deref() != Some(own) =>
-            {
-                self.stop(place, format!("the tag {} means nothing here", quote(&tag.original())))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn begin(&mut self, open: Open) -> Read<()> {
         if self.open.len() == DEPTH_MAX {
-            return self.too_deep(&(open.start..open.start + 1));
+            return too_deep(&(open.start..open.start + 1));
         }
         self.open.push(open);
         Ok(())
-    }
-
-    fn too_deep<T>(&self, place: &Range<usize>) -> Read<T> {
-        self.stop(place, TOO_DEEP)
     }
 
     fn end(&mut self, place: &Range<usize>) -> Read<()> {
@@ -209,7 +162,7 @@ impl<'o, 'a> Reader<'o, 'a> {
         };
         for source in sources {
             let Value::Mapping(others) = &source.value else {
-                return self.stop(&source.span, "`<<` takes a mapping, or a list of them");
+                return stop(&source.span, "`<<` takes a mapping, or a list of them");
             };
             for other in others {
                 if !keys.seen.contains_key(&other.key) {
@@ -224,11 +177,11 @@ impl<'o, 'a> Reader<'o, 'a> {
 
     fn alias(&mut self, anchor: usize, place: Range<usize>) -> Read<()> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return self.stop(&place, "an alias stands inside of what it repeats");
+            return stop(&place, "an alias stands inside of what it repeats");
         };
         let depth = self.count(&node)?;
         if self.open.len() + depth > DEPTH_MAX {
-            return self.too_deep(&place);
+            return too_deep(&place);
         }
         self.node(0, node)
     }
@@ -255,10 +208,10 @@ impl<'o, 'a> Reader<'o, 'a> {
 
     fn bounded(&self, node: &Node) -> Read<()> {
         if self.values > VALUES_MAX {
-            return self.stop(&node.span, "there are more than a million values");
+            return stop(&node.span, "there are more than a million values");
         }
         if self.repeated > REPEATED_MAX {
-            return self.stop(&node.span, "aliases repeat more than 10 MiB");
+            return stop(&node.span, "aliases repeat more than 10 MiB");
         }
         Ok(())
     }
@@ -284,22 +237,15 @@ impl<'o, 'a> Reader<'o, 'a> {
         };
         if let Some((key, key_span)) = keys.key.take() {
             if let Some(first) = keys.add(key, key_span.clone(), node) {
-                self.twice(&key_span, &first);
+                self.out.twice(&key_span, &first);
             }
             return Ok(());
         }
         let Value::Scalar(scalar) = node.value else {
-            return self.stop(&node.span, "a key is no text");
+            return stop(&node.span, "a key is no text");
         };
         keys.key = Some((scalar, node.span));
         Ok(())
-    }
-
-    fn twice(&mut self, place: &Range<usize>, first: &Range<usize>) {
-        let problem = self.problem(place, "the key is there twice");
-        let first = self.problem(first, "").position;
-        let hint = first.map(|first| format!("the first is in line {}", first.line));
-        self.out.error(problem.maybe_hint(hint));
     }
 }
 
@@ -316,6 +262,52 @@ impl Keys {
             }
         }
         first
+    }
+}
+
+fn stop<T>(place: &Range<usize>, message: impl Into<String>) -> Read<T> {
+    Err(Box::new(Problem::new(place, message)))
+}
+
+fn too_deep<T>(place: &Range<usize>) -> Read<T> {
+    stop(place, TOO_DEEP)
+}
+
+fn syntax(text: &str, error: &ScanError) -> Box<Problem> {
+    let at = error.marker().byte_offset().unwrap_or(text.len());
+    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+        return Box::new(Problem::new(&(at..at + 1), TOO_DEEP));
+    }
+    let info = error.info();
+    let problem = Problem::new(&(at..at + 1), format!("this is no YAML: {info}"));
+    let tab = text.get(at..).is_some_and(|rest| rest.starts_with('\t')) || info.contains("tab");
+    Box::new(if tab { problem.hint("YAML is indented with spaces") } else { problem })
+}
+
+/// Tells whether a scalar may stand for something else than its text.
+fn is_plain(style: ScalarStyle, tag: Option<&Tag>, place: &Range<usize>) -> Read<bool> {
+    let Some(tag) = tag.filter(|tag| !is_plain_mark(tag)) else {
+        return Ok(style == ScalarStyle::Plain);
+    };
+    match tag.suffix_in_namespace(YAML).as_deref() {
+        Some("str") => Ok(false),
+        Some("int" | "bool" | "null" | "float" | "timestamp") => Ok(true),
+        Some("binary") => {
+            let problem = Problem::new(place, "`!!binary` is not read here");
+            Err(Box::new(problem.hint("put the data into a file, and name it as `local`")))
+        }
+        _ => stop(place, format!("the tag {} means nothing here", quote(&tag.original()))),
+    }
+}
+
+fn untagged(own: &str, tag: Option<&Tag>, place: &Range<usize>) -> Read<()> {
+    match tag {
+        Some(tag)
+            if !is_plain_mark(tag) && tag.suffix_in_namespace(YAML).as_deref() != Some(own) =>
+        {
+            stop(place, format!("the tag {} means nothing here", quote(&tag.original())))
+        }
+        _ => Ok(()),
     }
 }
 

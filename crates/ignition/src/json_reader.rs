@@ -101,7 +101,10 @@ impl Reader<'_> {
     }
 
     fn comment(&self) -> SyntaxError {
-        self.error("JSON has no comments", Some("Butane has: begin with `variant: fcos`"))
+        self.error(
+            "JSON has no comments",
+            Some("Butane has them: its files begin with `variant: fcos`"),
+        )
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Read<Value>) -> Read<Value> {

@@ -35,8 +35,8 @@ impl Ignition {
         })?;
         let version = json.get("ignition").and_then(|about| about.get("version"));
         if version.is_none_or(|version| !version.is_string()) {
-            let hint =
-                "it has {\"ignition\": {\"version\": \"3.3.0\"}}; `butane` makes one from YAML";
+            let hint = "it has {\"ignition\": {\"version\": \"3.3.0\"}}; `flagstone ignition \
+                        translate` makes one from Butane";
             return Err(mistake("not an Ignition document".to_owned(), None, hint));
         }
         Ok(Self(template))

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use flagstone_artifact::{Sha256Digest, Sha256Sums};
 use flagstone_boot::Uki;
+use flagstone_butane::{is_butane, translate};
 use flagstone_caches::{Caches, ToolVersions};
 use flagstone_compare::{Comparison, HtmlReport, Release};
 use flagstone_debian::{
@@ -17,7 +18,7 @@ use flagstone_debian::{
     Universe, VerifiedRelease, VersionPattern, parse_date, parse_sources,
 };
 use flagstone_disk::{EspReader, grow_table};
-use flagstone_ignition::{Shipped, check};
+use flagstone_ignition::{Shipped, Written, check, check_translated};
 use flagstone_image::erofs::read::Image;
 use flagstone_image::erofs::{ClusterSize, Compression};
 use flagstone_index::{Elf, Hwdb, KernelModules};
@@ -39,6 +40,7 @@ use flagstone_tree::{Data, Inode, Metadata, Mtime, Tree};
 
 /// Every target by its name.
 const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("butane", butane),
     ("channel", channel),
     ("comparison", comparison),
     ("control", control),
@@ -96,6 +98,35 @@ fn growth(data: &[u8]) {
             let again = grow_table(&grown.start, disk_bytes).expect("what is written is read");
             assert_eq!(again, grown);
         }
+    }
+}
+
+/// A configuration in Butane: what becomes of it is JSON, and every finding has a place.
+fn butane(data: &[u8]) {
+    let _ = is_butane("-", data);
+    let compact = translate("a.bu", data, None, false);
+    let pretty = translate("a.bu", data, None, true);
+    match (compact, pretty) {
+        (Ok(compact), Ok(pretty)) => {
+            for translation in [compact, pretty] {
+                let text = translation.source.as_str();
+                let place = |at| translation.places.of(at);
+                let written = Written { path: "a.bu", text, place: &place };
+                let report = check_translated(&translation.json, &written, None);
+                for finding in &report.findings {
+                    assert!(!finding.diagnostic.message.contains("no JSON"), "{finding:?}");
+                    assert!(!finding.diagnostic.message.contains("wrong type"), "{finding:?}");
+                }
+            }
+        }
+        (Err(compact), Err(pretty)) => {
+            assert_eq!(compact, pretty);
+            assert!(!compact.errors.is_empty());
+            for error in &compact.errors {
+                assert!(!error.to_string().contains('\0'));
+            }
+        }
+        other => panic!("one is refused: {other:?}"),
     }
 }
 

@@ -38,7 +38,7 @@ fn exit_codes_tell_success_failure_and_usage_apart() {
         (with(&["--yes", "--no-signature"]), 0, "warning: no signature is checked"),
         (with(&["--yes", "--no-signature", "--platform", "A"]), 2, "a platform id"),
         (with(&["--yes", "--no-signature", "--ignition", "none.ign"]), 1, "there is no none.ign"),
-        (with(&["--yes", "--no-signature", "--ignition", "keys/a.pub"]), 1, "butane"),
+        (with(&["--yes", "--no-signature", "--ignition", "keys/a.pub"]), 1, "translate"),
         (vec!["install", "disk"], 2, "--image"),
         (vec!["install", "disk", "--image", "ftp://a/b", "--yes"], 2, "the location"),
     ] {

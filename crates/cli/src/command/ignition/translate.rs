@@ -61,14 +61,13 @@ impl Translate {
             return Ok(ExitCode::FAILURE);
         };
         let json = translation.json.as_bytes();
-        match &self.output {
-            Some(output) => write_whole(output, json)
-                .with_context(|| format!("failed to write {}", output.display()))?,
-            None => {
-                let mut out = io::stdout().lock();
-                out.write_all(json)?;
-                out.flush()?;
-            }
+        if let Some(output) = &self.output {
+            let context = || format!("failed to write {}", output.display());
+            write_whole(output, json).with_context(context)?;
+        } else {
+            let mut out = io::stdout().lock();
+            out.write_all(json)?;
+            out.flush()?;
         }
         Ok(ExitCode::SUCCESS)
     }
