@@ -105,7 +105,8 @@ impl<'o, 'a> Reader<'o, 'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = is_plain(style, tag.as_deref(), &place)?;
                 // The library writes `~` where nothing is.
-                let text = if span.is_empty() { String::new() } else { text.into_owned() };
+                let nothing = style == ScalarStyle::Plain && span.is_empty();
+                let text = if nothing { String::new() } else { text.into_owned() };
                 let node = Node { span: place, value: Value::Scalar(Scalar { text, plain }) };
                 self.node(anchor, node)
             }

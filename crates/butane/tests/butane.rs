@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use flagstone_butane::{FilesDir, translate};
 use flagstone_ignition::check;
-use parts::{PARTS, VERSIONS, WHOLE};
+use parts::{PARTS, SCALARS, TEXTS, VERSIONS, WHOLE};
 use serde_json::Value;
 use support::{files, plain, program};
 
@@ -26,6 +26,7 @@ const STRICTER: &[&str] = &[
     "came with `version:",
     "the key is there twice",
     "this is no whole number",
+    "have no effect in version 3.3.0",
 ];
 
 /// What is taken here and refused there: rules about the disk of other systems.
@@ -97,6 +98,16 @@ fn butane_means_the_same() {
 /// Returns every part in every version, whole ones, and random combinations.
 fn configurations() -> Vec<String> {
     let mut all: Vec<String> = WHOLE.iter().map(|text| (*text).to_owned()).collect();
+    let head = "variant: fcos\nversion: 1.4.0\n";
+    for scalar in SCALARS {
+        for key in ["gecos", "uid", "system"] {
+            all.push(format!("{head}passwd:\n  users:\n    - name: a\n      {key}: {scalar}\n"));
+        }
+    }
+    for text in TEXTS {
+        let text = format!("{head}passwd:\n  users:\n    - name: a\n      gecos: {text}");
+        all.extend([text.replace('\n', "\r\n"), text]);
+    }
     for (variant, version) in VERSIONS {
         let head = format!("variant: {variant}\nversion: {version}\n");
         for (key, values) in PARTS {
