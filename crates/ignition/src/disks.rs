@@ -225,7 +225,7 @@ fn check_clevis(clevis: &Fields<'_>, cx: &mut Context<'_>) {
         cx.add(Problem::refused(clevis.span, message));
     }
     if pinned || others {
-        cx.add(Problem::fails(clevis.span, "the initrd has no Clevis"));
+        check_pins(clevis, cx);
     }
     for tang in clevis.objects("tang") {
         let url = tang.text("url");
@@ -250,6 +250,31 @@ fn check_clevis(clevis: &Fields<'_>, cx: &mut Context<'_>) {
     }
     if config.is_none() {
         cx.add(Problem::refused(custom.place("config"), "the pin has no configuration"));
+    }
+}
+
+/// Checks what the initrd knows of Clevis, which is a key that a TPM keeps.
+fn check_pins(clevis: &Fields<'_>, cx: &mut Context<'_>) {
+    const ALONE: &str = "the initrd knows one pin of Clevis, the TPM's";
+    let threshold = clevis.integer("threshold").map_or(1, |count| count.value);
+    let more = clevis.objects("tang").next().is_some() || !matches!(threshold, 0 | 1);
+    let custom = clevis.object("custom");
+    let other = custom.as_ref().and_then(|custom| custom.filled("pin"));
+    if more || other.is_some_and(|pin| pin.value != "tpm2") {
+        cx.add(Problem::fails(clevis.span, ALONE).expected("`tpm2` alone"));
+        return;
+    }
+    let message = "the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64";
+    match cx.shipped {
+        Some(shipped) if shipped.uses_tpm() => {}
+        Some(_) => {
+            let hint = "add it to the recipe, with libtss2-rc0t64";
+            cx.add(Problem::fails(clevis.span, message).hint(hint));
+        }
+        None => {
+            let hint = "--image tells whether yours has it";
+            cx.add(Problem::doubtful(clevis.span, message).hint(hint));
+        }
     }
 }
 

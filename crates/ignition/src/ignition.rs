@@ -59,25 +59,41 @@ fn check_proxy(proxy: &Fields<'_>, cx: &mut Context<'_>) {
     }
 }
 
-/// Checks `kernelArguments`: an image's arguments are inside its kernel image.
+/// The most bytes of arguments that the addon takes, but for what is around them
+/// (`flagstone_boot::ADDON_ROOM`).
+const ARGUMENTS_MAX: usize = 1536 - "flagstone.arguments  flagstone.arguments.end".len();
+
+/// Checks `kernelArguments`: what is added goes into an addon that nobody has signed, and what the image has stays.
 pub(crate) fn check_arguments(arguments: &Fields<'_>, cx: &mut Context<'_>) {
+    const HINT: &str = "put them into the recipe, as [kernel] cmdline";
     let mut seen = BTreeSet::new();
-    for key in ["shouldExist", "shouldNotExist"] {
-        let mut any = false;
+    for (key, message) in [
+        ("shouldExist", "a machine with Secure Boot does not take them, and the boot fails here"),
+        ("shouldNotExist", "what the kernel image itself has stays, and the boot fails here"),
+    ] {
+        let mut length = 0;
         for argument in arguments.texts(key) {
-            any = true;
+            length += argument.value.len() + 1;
             if !seen.insert(argument.value) {
                 let message = format!("{} is there twice", quote(argument.value));
                 cx.add(Problem::refused(argument.span, message));
             }
+            if argument.value.is_empty()
+                || !argument.value.bytes().all(|b| matches!(b, b' '..=b'~'))
+            {
+                let problem = Problem::fails(argument.span, "the kernel does not take this");
+                cx.add(problem.expected("plain ASCII").found(quote(argument.value)));
+            }
         }
-        if any {
-            let message =
-                "the kernel's arguments are fixed inside the image, and the boot fails here";
-            cx.add(
-                Problem::fails(arguments.place(key), message)
-                    .hint("put them into the recipe, as [kernel] cmdline"),
-            );
+        if length == 0 {
+            continue;
+        }
+        let place = arguments.place(key);
+        cx.add(Problem::doubtful(place, message).hint(HINT));
+        if key == "shouldExist" && length - 1 > ARGUMENTS_MAX {
+            let problem = Problem::fails(place, "there is no room for so many arguments");
+            let expected = format!("at most {ARGUMENTS_MAX} bytes");
+            cx.add(problem.expected(expected).found(format!("{} bytes", length - 1)).hint(HINT));
         }
     }
 }

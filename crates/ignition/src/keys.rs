@@ -58,11 +58,7 @@ fn object(node: &Node, shape: &'static Shape, minor: u8, out: &mut Collector<'_>
             let stated = VERSIONS[usize::from(minor)];
             let message =
                 format!("`{}` is ignored by version {stated}; it came with {came}", key.name);
-            // A later version takes them, and then they fail.
-            let hint = match key.name {
-                "kernelArguments" => "put them into the recipe, as [kernel] cmdline".to_owned(),
-                _ => format!("state version {came} or later"),
-            };
+            let hint = format!("state version {came} or later");
             out.add(Problem::doubtful(&member.key_span, message).hint(hint));
             continue;
         }

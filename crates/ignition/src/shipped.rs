@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 const DEFAULTS: &str = "share/flagstone/etc";
 
 /// Folders of an image, below /usr, that the checks look into; [`Shipped::new`] takes what is in them.
-pub const LOOKED_INTO: [&str; 4] = ["bin", "lib/systemd/system", "sbin", DEFAULTS];
+pub const LOOKED_INTO: [&str; 5] =
+    ["bin", "lib/systemd/system", "lib/udev/rules.d", "sbin", DEFAULTS];
 
 /// What an image has in [`LOOKED_INTO`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,11 @@ impl Shipped {
     /// Tells whether the image has a program.
     pub(crate) fn has_program(&self, name: &str) -> bool {
         ["bin", "sbin"].iter().any(|dir| self.paths.contains_key(&format!("{dir}/{name}")))
+    }
+
+    /// Tells whether the initrd can have a TPM keep a key: the packages for it bring this file.
+    pub(crate) fn uses_tpm(&self) -> bool {
+        self.paths.contains_key("lib/udev/rules.d/60-tpm-udev.rules")
     }
 
     /// Tells whether the image has something by default at a path below /etc, and whether that is a

@@ -67,7 +67,23 @@ fn every_finding_has_its_place_and_its_words() {
         ),
         (
             r#""kernelArguments": { "shouldExist": ["quiet"] }"#,
-            &["f 3:38 the kernel's arguments are fixed inside the image, and the boot fails here"],
+            &["d 3:38 a machine with Secure Boot does not take them, and the boot fails here"],
+        ),
+        (
+            r#""kernelArguments": { "shouldExist": ["a=\u00e4"], "shouldNotExist": ["quiet"] }"#,
+            &[
+                "d 3:38 a machine with Secure Boot does not take them, and the boot fails here",
+                "f 3:39 the kernel does not take this",
+                "d 3:70 what the kernel image itself has stays, and the boot fails here",
+            ],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true } }] }"#,
+            &["d 3:71 the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64"],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true, "threshold": 2 } }] }"#,
+            &["f 3:71 the initrd knows one pin of Clevis, the TPM's"],
         ),
         (
             r#""passwd": { "users": [{ "name": "core", "uid": -1, "passwordHash": "secret", "sshAuthorizedKeys": ["-----BEGIN OPENSSH PRI\u0056ATE KEY-----", "ssh-ed25519 AAAA"] }] }"#,
@@ -129,8 +145,13 @@ fn a_key_of_a_later_version_is_ignored_with_a_warning() {
     ];
     assert_eq!(found(&report), messages);
     let hints: Vec<_> = report.findings.iter().map(|f| f.diagnostic.hint.as_deref()).collect();
-    let recipe = "put them into the recipe, as [kernel] cmdline";
-    assert_eq!(hints, [Some("state version 3.2.0 or later"), Some(recipe)]);
+    assert_eq!(
+        hints,
+        ["3.2.0", "3.3.0"]
+            .map(|since| format!("state version {since} or later"))
+            .each_ref()
+            .map(|hint| Some(hint.as_str()))
+    );
 }
 
 #[test]
