@@ -175,6 +175,13 @@ fn assert_ailing(image: &Path, state: &Path) {
     {
         assert!(lost.console.contains(words), "nobody says {words:?}: {}", lost.diagnosis());
     }
+    let read_only = "type=11,value=io.systemd.stub.kernel-cmdline-extra=ro";
+    let machine = ["-smbios", read_only].map(str::to_owned);
+    let extras = guest::Extras { machine: &machine, ..guest::Extras::default() };
+    let boot = guest::boot_so(image, state, LIMIT, &extras);
+    assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
+    assert_eq!(boot.stopped_at(), Some(Stage::Root), "{}", boot.diagnosis());
+    assert!(boot.diagnosis().contains("ROOT cannot be written to"), "{}", boot.diagnosis());
     let table = flagstone_disk::read_table(&mut File::open(image).unwrap()).unwrap();
     let root = table.entries.iter().find(|entry| entry.label == "ROOT").unwrap();
     // Inodes and maps of the first groups; then the superblock, too.

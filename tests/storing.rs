@@ -93,9 +93,12 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
     // What it writes there, on another file system than the next try's, is in the way of that.
     let lines = config.lines().filter(|line| !line.contains("kernelArguments"));
     let lines: Vec<String> = lines
-        .map(|line| match line.contains("by-partlabel/ROOT") {
-            true => line.replace("btrfs", "xfs"),
-            false => line.to_owned(),
+        .map(|line| {
+            if line.contains("by-partlabel/ROOT") {
+                line.replace("btrfs", "xfs")
+            } else {
+                line.to_owned()
+            }
         })
         .collect();
     let bad = write("bad.ign", &lines.join("\n"), Sha256Digest::of(b"another"));

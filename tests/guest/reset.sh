@@ -4,6 +4,7 @@ say() { printf '%s.%s=%s\n' "$step" "$1" "$2"; }
 say machine_id "$(cat /etc/machine-id)"
 say host_key "$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)"
 say provisioned "$(cat /var/lib/provisioned-by-test)"
+say unit "$(cat /var/lib/unit-ran)"
 say own "$(cat /etc/own /srv/own /srv/kept/own 2>/dev/null | tr '\n' ' ')"
 say failed "$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
 if [ "$step" = 0 ]; then

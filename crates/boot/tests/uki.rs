@@ -10,7 +10,8 @@ use std::process::Command;
 use bytes::Bytes;
 use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_boot::{
-    KernelCommandLine, OsRelease, PeError, RootDevice, Uki, UkiError, UkiParts, build_uki,
+    ADDON_ROOM, KernelCommandLine, OsRelease, PeError, RootDevice, Uki, UkiError, UkiParts,
+    addon_template, build_uki,
 };
 use tempfile::TempDir;
 
@@ -190,6 +191,23 @@ fn truncated_and_corrupt_images_are_refused_or_read_within_bounds() {
 }
 
 /// Finds a tool; a missing one skips the test, or fails it if judges are required.
+#[test]
+fn an_addon_is_done_by_what_comes_behind_its_template() {
+    let stub = pe(X86_64, 1024, 0x3000);
+    let template = addon_template(&stub).unwrap();
+    let mut addon = template.clone();
+    addon.extend(format!("{:ADDON_ROOM$}", "quiet a=1").bytes());
+    let read = Uki::parse(&addon).unwrap();
+    let names: Vec<&str> = read.sections().iter().map(|section| section.name.as_str()).collect();
+    assert_eq!(names, [".text", ".sbat", ".cmdline"]);
+    let text = read.section(".cmdline").unwrap();
+    assert_eq!((text.len(), text.trim_ascii()), (ADDON_ROOM, &b"quiet a=1"[..]));
+    assert_eq!(read.sections()[2].file.end, addon.len());
+    // Without its end it is no image, and neither is what it would be made of.
+    assert!(Uki::parse(&template).is_err());
+    assert!(matches!(addon_template(&stub[..600]), Err(UkiError::Stub(_))));
+}
+
 fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|f| f.is_file());

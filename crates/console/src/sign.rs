@@ -242,7 +242,7 @@ pub(crate) const CAUSES: [Sign; 42] = [
     ),
     sign(
         Stage::Root,
-        &["initrd-sysroot", "Read-only file system"],
+        &["ROOT: it is read-only"],
         "ROOT cannot be written to",
         "see that the disk is not write-protected, and look for its errors in the lines before it",
     ),

@@ -79,7 +79,7 @@ fn each_stage_is_known_by_what_its_components_say() {
         (initrd("[ 9.1] initrd-disk[170]: ROOT: this machine has no TPM 2.0, which keeps the key"), Stage::Root, "encrypted"),
         (initrd("[ 9.1] initrd-disk[170]: ROOT: its file system cannot be found any more, and nothing"), Stage::Root, "beginning"),
         (
-            initrd("[ 9.1] initrd-sysroot[300]: mkdir: cannot create directory 'dev': Read-only file system"),
+            initrd("[ 9.1] initrd-sysroot[300]: ROOT: it is read-only, and a machine keeps its state there: its disk"),
             Stage::Root,
             "written",
         ),

@@ -66,26 +66,6 @@ fn every_finding_has_its_place_and_its_words() {
             &[],
         ),
         (
-            r#""kernelArguments": { "shouldExist": ["quiet"] }"#,
-            &["d 3:38 a machine with Secure Boot does not take them, and the boot fails here"],
-        ),
-        (
-            r#""kernelArguments": { "shouldExist": ["a=\u00e4"], "shouldNotExist": ["quiet"] }"#,
-            &[
-                "d 3:38 a machine with Secure Boot does not take them, and the boot fails here",
-                "f 3:39 the kernel does not take this",
-                "d 3:70 what the kernel image itself has stays, and the boot fails here",
-            ],
-        ),
-        (
-            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true } }] }"#,
-            &["d 3:71 the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64"],
-        ),
-        (
-            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true, "threshold": 2 } }] }"#,
-            &["f 3:71 the initrd knows one pin of Clevis, the TPM's"],
-        ),
-        (
             r#""passwd": { "users": [{ "name": "core", "uid": -1, "passwordHash": "secret", "sshAuthorizedKeys": ["-----BEGIN OPENSSH PRI\u0056ATE KEY-----", "ssh-ed25519 AAAA"] }] }"#,
             &[
                 "f 3:49 no uid is such a number",
@@ -126,6 +106,37 @@ fn every_finding_has_its_place_and_its_words() {
                 "d 3:15 unknown key `flies` in `storage`: Ignition ignores it",
                 "f 3:58 the key is there twice",
             ],
+        ),
+    ];
+    for (part, expected) in cases {
+        let report = check("a.ign", with("3.3.0", part).as_bytes(), None);
+        assert_eq!(found(&report), *expected, "{part}");
+        assert!(!report.refused, "{part}");
+    }
+}
+
+#[test]
+fn what_a_machine_needs_for_its_kernel_and_its_tpm_is_told() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            r#""kernelArguments": { "shouldExist": ["quiet"] }"#,
+            &["d 3:38 a machine with Secure Boot does not take them, and the boot fails here"],
+        ),
+        (
+            r#""kernelArguments": { "shouldExist": ["a=\u00e4"], "shouldNotExist": ["quiet"] }"#,
+            &[
+                "d 3:38 a machine with Secure Boot does not take them, and the boot fails here",
+                "f 3:39 the kernel does not take this",
+                "d 3:70 what the kernel image itself has stays, and the boot fails here",
+            ],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true } }] }"#,
+            &["d 3:71 the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64"],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true, "threshold": 2 } }] }"#,
+            &["f 3:71 the initrd knows one pin of Clevis, the TPM's"],
         ),
     ];
     for (part, expected) in cases {

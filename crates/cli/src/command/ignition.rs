@@ -1,6 +1,7 @@
 //! `flagstone ignition`: configurations for the first boot.
 
 mod check;
+mod given;
 mod judgement;
 mod translate;
 
@@ -8,6 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+
+pub(crate) use given::given;
 
 /// Arguments of `flagstone ignition`.
 #[derive(Debug, Args)]

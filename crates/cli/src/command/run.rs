@@ -12,6 +12,7 @@ use flagstone_recipe::{DiskReader, Recipe};
 use flagstone_serve::BootScript;
 
 use super::build::{BuildOptions, build_recipe};
+use super::ignition::given;
 use crate::arguments::{DEFAULT_RECIPE, SourceArguments};
 use crate::machine::{Boots, Machine, Netboot};
 use crate::report::{self, Hinted};
@@ -64,7 +65,7 @@ pub(crate) struct Run {
     #[arg(long)]
     tpm: bool,
 
-    /// Give Ignition this configuration at the first boot
+    /// Give Ignition this configuration, JSON or Butane, at the first boot
     #[arg(long, value_name = "FILE")]
     ignition: Option<PathBuf>,
 
@@ -91,6 +92,7 @@ impl Run {
             let hint = "name a configuration for Ignition that is there, with --ignition";
             return Err(Hinted::new(format!("there is no {}", path.display()), hint).into());
         }
+        let ignition = self.ignition.as_deref().map(|path| given(path, state)).transpose()?;
         let netboot = self.pxe.then(|| self.netboot(&image)).transpose()?;
         report::say(&format!("booting {}; Ctrl-A X ends the machine", image.display()));
         let machine = Machine {
@@ -101,7 +103,7 @@ impl Run {
             disk_size: &self.disk_size,
             credentials: &self.credentials()?,
             ssh_port: self.ssh_port,
-            ignition: self.ignition.as_deref(),
+            ignition: ignition.as_deref(),
             extra: &self.extra,
             write_log: None,
             tpm: self.tpm,
