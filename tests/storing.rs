@@ -1,4 +1,5 @@
-//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS; arguments of the kernel; and a server
+//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS with its key in a file and in a
+//! TPM; arguments of the kernel; and a server
 //! whose certificate only the configuration vouches for.
 
 use std::fs;
@@ -18,7 +19,7 @@ const BOTH: Duration = Duration::from_mins(16);
 /// What watches arrays wants to know whom it tells; here, the journal.
 const RECIPE: &str = "extends = \"base\"\n\
     [image]\nid = \"storage\"\n\
-    [packages]\nadd = [\"btrfs-progs\", \"mdadm\", \"xfsprogs\"]\n\
+    [packages]\nadd = [\"btrfs-progs\", \"libtss2-esys-3.0.2-0t64\", \"libtss2-rc0t64\", \"mdadm\", \"xfsprogs\"]\n\
     [files.\"/etc/mdadm/mdadm.conf\"]\ncontent = \"PROGRAM /usr/bin/echo\\n\"\n";
 
 const DISK_BYTES: u64 = 2 << 30;
@@ -113,7 +114,7 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
     ];
     let state = dir.join("state");
     // Its disks are made, and then a file is not what it should be.
-    let arguments = ["--ignition", &bad];
+    let arguments = ["--tpm", "--ignition", &bad];
     let failed = guest::boot_so(
         &image,
         &state,
@@ -126,7 +127,7 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
     let cause = "what Ignition fetched has another digest than the configuration says";
     assert!(failed.diagnosis().contains(cause), "{}", failed.diagnosis());
 
-    let arguments = ["--ignition", &good];
+    let arguments = ["--tpm", "--ignition", &good];
     let boot = guest::boot_so(
         &image,
         &state,
@@ -156,6 +157,9 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
         assert_eq!(of("many"), "xfs kept there");
         assert_eq!(of("mirror"), "ext4 raid1 [UU]");
         assert_eq!(of("secret"), "ext4 aes-xts-plain64");
+        // A key that the TPM keeps, and no other.
+        assert_eq!(of("sealed"), "ext4 aes-xts-plain64 tokens=systemd-tpm2 slots=1");
+        assert_eq!(of("registers"), "7");
         // Without the one that the image has itself.
         assert_eq!(of("arguments"), "flagstone.test=1 flagstone.more");
         assert_eq!(of("hello"), String::from_utf8_lossy(HELLO));

@@ -8,6 +8,3 @@ say luks "$(cryptsetup luksDump --dump-json-metadata "$partition" >/run/luks.jso
     echo "$version slots=$slots tokens=$tokens label=$(blkid --probe --match-tag LABEL --output value "$partition")")"
 say cipher "$(dmsetup table root | cut -d' ' -f4)"
 say left "$(ls /run/flagstone/*.key 2>/dev/null)"
-say data "$(findmnt --noheadings --output FSTYPE /var/lib/data) $(dmsetup table data | cut -d' ' -f4) $(
-    cryptsetup luksDump /dev/disk/by-id/virtio-data | sed -n '/^Tokens:/,/^Digests:/s/^  [0-9]*: /tokens=/p') $(
-    cryptsetup luksDump /dev/disk/by-id/virtio-data | grep -c '^  [0-9]*: luks2$' | sed 's/^/slots=/')"

@@ -11,6 +11,10 @@ say swap "$(sed -n 2p /proc/swaps | tr -s ' \t' ' ' | cut -d' ' -f2,3)"
 say many "$(type /var/lib/many) $(cat /var/lib/many/kept)$(cat /var/lib/many/file)"
 say mirror "$(type /var/lib/mirror) $(grep -A1 '^md' /proc/mdstat | grep -oE 'raid1|\[U+\]' | tr '\n' ' ')"
 say secret "$(type /var/lib/secret) $(dmsetup table secret | cut -d' ' -f4)"
+say sealed "$(type /var/lib/sealed) $(dmsetup table sealed | cut -d' ' -f4) $(
+    cryptsetup luksDump /dev/disk/by-partlabel/sealed | sed -n '/^Tokens:/,/^Digests:/s/^  [0-9]*: /tokens=/p') $(
+    cryptsetup luksDump /dev/disk/by-partlabel/sealed | grep -c '^  [0-9]*: luks2$' | sed 's/^/slots=/')"
+say registers "$(cryptsetup luksDump /dev/disk/by-partlabel/sealed | sed -n 's/^[[:space:]]*tpm2-hash-pcrs:[[:space:]]*//p')"
 say arguments "$(sed 's/.* flagstone.arguments \(.*\) flagstone.arguments.end.*/\1/' /proc/cmdline)"
 say hello "$(cat /var/lib/hello)"
 say end yes

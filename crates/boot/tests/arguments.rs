@@ -58,6 +58,17 @@ fn another_configuration_has_its_own() {
 }
 
 #[test]
+fn a_line_that_was_cut_is_taken_back_or_refused() {
+    let long = format!("root=/dev/x {}", "x".repeat(1900));
+    let said = refusal(&long, &["--should-exist", &"y".repeat(200)]);
+    assert!(said.contains("longer than it keeps"), "{said}");
+    let cut = format!("{long} flagstone.arguments {}", "y".repeat(100));
+    assert_eq!(written(&cut, &[]), "\n");
+    let said = refusal(&cut, &["--should-exist", &"y".repeat(200)]);
+    assert!(said.contains("longer than it keeps"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let line = "quiet root=/dev/x";
     let said = refusal(line, &["--should-not-exist", "quiet"]);

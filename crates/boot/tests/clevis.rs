@@ -17,6 +17,8 @@ fn a_tpm_alone_is_understood() {
         ("tpm2", "{}", ""),
         ("tpm2", "", ""),
         ("tpm2", r#"{"pcr_ids":"7"}"#, "7"),
+        ("tpm2", r#"{"pcr_bank":"sha256"}"#, ""),
+        ("tpm2", r#"{"pcr_ids":"7","pcr_bank":"sha256"}"#, "7"),
         ("tpm2", r#"{ "pcr_bank": "sha256", "pcr_ids": "4,7,11" }"#, "4+7+11"),
     ] {
         let output = bind(pin, config);
@@ -36,6 +38,8 @@ fn all_else_is_refused() {
         ("tang", r#"{"url":"http://t"}"#, "Tang"),
         ("tpm2", r#"{"pcr_bank":"sha1","pcr_ids":"7"}"#, "pcr_bank sha256"),
         ("tpm2", r#"{"pcr_ids":"7","key":"rsa"}"#, "pcr_bank sha256"),
+        ("tpm2", r#"{"pcr_ids":["7"]}"#, "pcr_bank sha256"),
+        ("sss", r#"{"pins":{"tpm2":{}},"t":0}"#, "not known here"),
         ("tpm2", r#"{"pcr_ids":"7 --wipe-slot=all"}"#, "pcr_bank sha256"),
         ("yubikey", "{}", "not known here"),
     ] {

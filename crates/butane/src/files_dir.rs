@@ -40,11 +40,18 @@ pub(crate) enum LocalError {
     Special(String),
     #[error("embedded files have more than 10 MiB")]
     TooLong,
+    #[error("the folder has more than {0} entries")]
+    TooMany(usize),
     #[error("{0} has a name that is not UTF-8")]
     Name(String),
     #[error("failed to read it: {0}")]
     Io(String),
+    #[error("failed to read {path}: {error}")]
+    Inside { path: String, error: String },
 }
+
+/// How many entries of a folder are embedded.
+const ENTRIES_MAX: usize = SOURCE_MAX / 64;
 
 impl FilesDir {
     /// Opens a folder.
@@ -75,7 +82,7 @@ impl FilesDir {
         if !real.is_file() {
             return Err(LocalError::NoSuch("file"));
         }
-        contents(&real, left)
+        contents(File::open(&real).map_err(|error| io_error(&error))?, left)
     }
 
     /// Reads all that lies in a folder, sorted by name, folders before what is in them. Links are
@@ -106,19 +113,24 @@ fn walk(
             return Err(LocalError::Name(name.to_string_lossy().into_owned()));
         };
         let path = format!("{prefix}/{name}");
-        let metadata = entry.metadata().map_err(|error| io_error(&error))?;
-        if entries.len() > SOURCE_MAX / 64 {
-            return Err(LocalError::TooLong);
+        let inside = |error: io::Error| {
+            let (path, error) = (path.trim_start_matches('/').to_owned(), error.to_string());
+            LocalError::Inside { path, error }
+        };
+        let metadata = entry.metadata().map_err(inside)?;
+        if entries.len() > ENTRIES_MAX {
+            return Err(LocalError::TooMany(ENTRIES_MAX));
         }
         if metadata.is_dir() {
             entries.push(Entry { path: path.clone(), kind: EntryKind::Directory });
             walk(&entry.path(), &path, left, entries)?;
         } else if metadata.is_file() {
             let executable = metadata.permissions().mode() & 0o111 != 0;
-            let contents = contents(&entry.path(), left)?;
+            let file = File::open(entry.path()).map_err(inside)?;
+            let contents = contents(file, left)?;
             entries.push(Entry { path, kind: EntryKind::File { contents, executable } });
         } else if metadata.is_symlink() {
-            let target = fs::read_link(entry.path()).map_err(|error| io_error(&error))?;
+            let target = fs::read_link(entry.path()).map_err(inside)?;
             let Some(target) = target.to_str().map(str::to_owned) else {
                 return Err(LocalError::Name(path));
             };
@@ -130,8 +142,7 @@ fn walk(
     Ok(())
 }
 
-fn contents(path: &Path, left: &mut usize) -> Result<Vec<u8>, LocalError> {
-    let file = File::open(path).map_err(|error| io_error(&error))?;
+fn contents(file: File, left: &mut usize) -> Result<Vec<u8>, LocalError> {
     let mut data = Vec::new();
     file.take(*left as u64 + 1).read_to_end(&mut data).map_err(|error| io_error(&error))?;
     *left = left.checked_sub(data.len()).ok_or(LocalError::TooLong)?;

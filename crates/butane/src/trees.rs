@@ -18,8 +18,8 @@ pub(crate) struct Tree {
     /// Where its contents go.
     path: String,
     owners: Vec<(&'static str, Json)>,
-    file_mode: Option<JsonValue>,
-    dir_mode: Option<JsonValue>,
+    file_mode: Option<Json>,
+    dir_mode: Option<Json>,
 }
 
 /// The lists that have paths.
@@ -31,7 +31,7 @@ type Known = BTreeMap<String, (&'static str, usize)>;
 impl Tree {
     pub(crate) fn new(span: &Range<usize>, sugar: &Object) -> Self {
         let owners = ["user", "group"].into_iter();
-        let mode = |key| sugar.get(key).map(|json| json.value.clone());
+        let mode = |key| sugar.get(key).cloned();
         Self {
             span: sugar.get("local").map_or(span, |json| &json.span).clone(),
             local: sugar.text("local").unwrap_or_default().to_owned(),
@@ -134,13 +134,19 @@ fn known(storage: &Object) -> Known {
     known
 }
 
+/// Gives a mode, which stands where the tree states it.
+fn set_mode(node: &mut Object, stated: Option<&Json>, usual: i64, span: &Range<usize>) {
+    let usual = || Json { span: span.clone(), value: JsonValue::Integer(usual) };
+    let mode = stated.cloned().unwrap_or_else(usual);
+    node.set("mode", &mode.span, mode.value);
+}
+
 /// Puts contents into an entry; `false` if it has some.
 fn fill(node: &mut Object, kind: EntryKind, tree: &Tree) -> bool {
     let span = &tree.span;
     match kind {
         EntryKind::Directory => {
-            let mode = tree.dir_mode.clone().unwrap_or(JsonValue::Integer(0o755));
-            node.set("mode", span, mode);
+            set_mode(node, tree.dir_mode.as_ref(), 0o755, span);
         }
         EntryKind::File { contents, executable } => {
             let resource = node.object_mut("contents", span);
@@ -149,8 +155,8 @@ fn fill(node: &mut Object, kind: EntryKind, tree: &Tree) -> bool {
             }
             embed(resource, span, &contents);
             if node.get("mode").is_none() {
-                let usual = JsonValue::Integer(if executable { 0o755 } else { 0o644 });
-                node.set("mode", span, tree.file_mode.clone().unwrap_or(usual));
+                let usual = if executable { 0o755 } else { 0o644 };
+                set_mode(node, tree.file_mode.as_ref(), usual, span);
             }
         }
         EntryKind::Link { target } => {

@@ -207,11 +207,11 @@ fn check_luks(luks: &Fields<'_>, cx: &mut Context<'_>) {
         resource::check(&key, Need::Optional, cx);
     }
     if let Some(clevis) = luks.object("clevis") {
-        check_clevis(&clevis, cx);
+        check_clevis(&clevis, luks.flag("wipeVolume") == Some(true), cx);
     }
 }
 
-fn check_clevis(clevis: &Fields<'_>, cx: &mut Context<'_>) {
+fn check_clevis(clevis: &Fields<'_>, wipes: bool, cx: &mut Context<'_>) {
     let custom = clevis.object("custom");
     let pinned = match &custom {
         Some(custom) if cx.minor >= 3 => custom.filled("pin").is_some(),
@@ -226,6 +226,12 @@ fn check_clevis(clevis: &Fields<'_>, cx: &mut Context<'_>) {
     }
     if pinned || others {
         check_pins(clevis, cx);
+        if !wipes {
+            let message =
+                "Ignition does not use such a volume again when it is run again, after a reset";
+            let hint = "`wipeVolume` makes it anew";
+            cx.add(Problem::doubtful(clevis.span, message).hint(hint));
+        }
     }
     for tang in clevis.objects("tang") {
         let url = tang.text("url");
@@ -257,12 +263,27 @@ fn check_clevis(clevis: &Fields<'_>, cx: &mut Context<'_>) {
 fn check_pins(clevis: &Fields<'_>, cx: &mut Context<'_>) {
     const ALONE: &str = "the initrd knows one pin of Clevis, the TPM's";
     let threshold = clevis.integer("threshold").map_or(1, |count| count.value);
-    let more = clevis.objects("tang").next().is_some() || !matches!(threshold, 0 | 1);
+    let more = clevis.objects("tang").next().is_some() || threshold != 1;
     let custom = clevis.object("custom");
     let other = custom.as_ref().and_then(|custom| custom.filled("pin"));
     if more || other.is_some_and(|pin| pin.value != "tpm2") {
         cx.add(Problem::fails(clevis.span, ALONE).expected("`tpm2` alone"));
         return;
+    }
+    if let Some(config) = custom.as_ref().and_then(|custom| custom.filled("config")) {
+        match registers(config.value) {
+            None => {
+                let message = "the initrd does not know this configuration of the pin";
+                let problem = Problem::fails(config.span, message);
+                cx.add(problem.expected("`pcr_ids`, and `pcr_bank` sha256, at most"));
+                return;
+            }
+            Some(registers) if registers.iter().any(|number| matches!(number, 4 | 9 | 11 | 12)) => {
+                let message = "these registers change with every update, and the volume stays shut";
+                cx.add(Problem::doubtful(config.span, message).expected("7, say"));
+            }
+            Some(_) => {}
+        }
     }
     let message = "the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64";
     match cx.shipped {
@@ -276,6 +297,24 @@ fn check_pins(clevis: &Fields<'_>, cx: &mut Context<'_>) {
             cx.add(Problem::doubtful(clevis.span, message).hint(hint));
         }
     }
+}
+
+/// Returns the registers of a TPM that a configuration of Clevis' pin `tpm2` names, if it has nothing else that
+/// matters: what the initrd takes.
+fn registers(config: &str) -> Option<Vec<u32>> {
+    let text: String = config.split_whitespace().collect();
+    let bank = r#""pcr_bank":"sha256""#;
+    let inner = text.strip_prefix('{')?.strip_suffix('}')?;
+    let inner = match inner.strip_prefix(bank) {
+        Some(rest) => rest.strip_prefix(',').unwrap_or(rest),
+        None => inner.strip_suffix(bank).and_then(|rest| rest.strip_suffix(',')).unwrap_or(inner),
+    };
+    if inner.is_empty() {
+        return Some(Vec::new());
+    }
+    let numbers = inner.strip_prefix(r#""pcr_ids":""#)?.strip_suffix('"')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.split(',').map(|text| is_number(text).then(|| text.parse().ok())?).collect()
 }
 
 fn check_filesystem(filesystem: &Fields<'_>, cx: &mut Context<'_>) {

@@ -131,12 +131,30 @@ fn what_a_machine_needs_for_its_kernel_and_its_tpm_is_told() {
             ],
         ),
         (
-            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true } }] }"#,
-            &["d 3:71 the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64"],
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "wipeVolume": true, "clevis": { "tpm2": true } }] }"#,
+            &["d 3:91 the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64"],
         ),
         (
-            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true, "threshold": 2 } }] }"#,
-            &["f 3:71 the initrd knows one pin of Clevis, the TPM's"],
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "wipeVolume": true, "clevis": { "tpm2": true, "threshold": 2 } }] }"#,
+            &["f 3:91 the initrd knows one pin of Clevis, the TPM's"],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "clevis": { "tpm2": true, "threshold": 0 } }] }"#,
+            &[
+                "f 3:71 the initrd knows one pin of Clevis, the TPM's",
+                "d 3:71 Ignition does not use such a volume again when it is run again, after a reset",
+            ],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "wipeVolume": true, "clevis": { "custom": { "pin": "tpm2", "config": "{\"pcr_ids\": \"7,11\", \"pcr_bank\": \"sha256\"}" } } }] }"#,
+            &[
+                "d 3:91 the image needs what a TPM takes, of the package libtss2-esys-3.0.2-0t64",
+                "d 3:130 these registers change with every update, and the volume stays shut",
+            ],
+        ),
+        (
+            r#""storage": { "luks": [{ "name": "a", "device": "/dev/vda", "wipeVolume": true, "clevis": { "custom": { "pin": "tpm2", "config": "{\"pcr_ids\": [7]}" } } }] }"#,
+            &["f 3:130 the initrd does not know this configuration of the pin"],
         ),
     ];
     for (part, expected) in cases {

@@ -159,7 +159,7 @@ macro_rules! optional_stage {
 }
 
 /// What goes with Ignition.
-pub(super) const IGNITION_FILES: [OwnFile; 33] = [
+pub(super) const IGNITION_FILES: [OwnFile; 34] = [
     fetching_stage!("fetch-offline"),
     fetching_stage!("fetch"),
     optional_stage!("kargs"),
@@ -169,6 +169,12 @@ pub(super) const IGNITION_FILES: [OwnFile; 33] = [
         path: "usr/lib/flagstone/initrd-stages",
         mode: 0o755,
         text: include_str!("../../assets/initrd-stages"),
+    },
+    // Nobody watches what is written to disks (61-flagstone.rules).
+    OwnFile {
+        path: "usr/lib/systemd/system/ignition-disks.service.d/75-udev.conf",
+        mode: 0o644,
+        text: "[Service]\nExecStartPost=/usr/bin/udevadm trigger --settle --subsystem-match=block\n",
     },
     OwnFile {
         path: "usr/bin/clevis",
