@@ -14,6 +14,7 @@ use std::time::Duration;
 use flagstone_console::Stage;
 
 use boot_server::BootServer;
+use log_in::{Key, free_port};
 
 // The longest test: it starts first, by its name.
 mod agent_updates;
@@ -25,6 +26,8 @@ mod extending;
 #[path = "support/guest.rs"]
 mod guest;
 mod installing;
+#[path = "support/log_in.rs"]
+mod log_in;
 mod refusing;
 mod resetting;
 mod sealing;
@@ -117,6 +120,37 @@ fn ignition(dir: &Path, name: &str) -> String {
     path.display().to_string()
 }
 
+/// Boots a machine for the first time, and logs in over the network meanwhile: with the key that its configuration
+/// gives, and with another one.
+fn first_boot_with_log_in(image: &Path, dir: &Path, config: &str) -> guest::Boot {
+    let [known, stranger] = ["ours", "stranger"].map(|name| Key::new(dir, name));
+    let text = fs::read_to_string(config).unwrap();
+    let dummy = text.split('"').find(|part| part.starts_with("ssh-ed25519 ")).unwrap();
+    fs::write(config, text.replace(dummy, &known.public())).unwrap();
+    let script = dir.join("log-in.sh");
+    let parts = [include_str!("guest/smoke.sh"), include_str!("guest/log-in.sh")];
+    fs::write(&script, parts.join("\n")).unwrap();
+    let port = free_port();
+    let (arguments, state) =
+        (["--ignition", config, "--ssh-port", &port.to_string()], dir.join("state"));
+    let extras =
+        guest::Extras { arguments: &arguments, script: Some(&script), ..guest::Extras::default() };
+    std::thread::scope(|scope| {
+        let logging_in = scope.spawn(|| {
+            let refused = stranger.run("core", port, "true");
+            let command = "echo $(id -un) on $(cat /proc/sys/kernel/hostname) | tee /tmp/logged-in";
+            (refused, known.run("core", port, command))
+        });
+        let boot = guest::boot_so(image, &state, LIMIT, &extras);
+        let (refused, let_in) = logging_in.join().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("Permission denied (publickey)"), "{refused:?}");
+        assert_eq!(String::from_utf8_lossy(&let_in.stdout), "core on ours\n", "{let_in:?}");
+        assert_eq!(boot.report["logged_in"], "core on ours");
+        boot
+    })
+}
+
 #[test]
 #[ignore = "boots QEMU"]
 fn base_boots_healthy_twice_and_says_what_ails_it_later() {
@@ -126,7 +160,7 @@ fn base_boots_healthy_twice_and_says_what_ails_it_later() {
     let before = fs::metadata(&image).unwrap().modified().unwrap();
 
     let (state, ours, other) = (dir.join("state"), ignition(&dir, "ours"), ignition(&dir, "other"));
-    let first = guest::boot_with(&image, &state, LIMIT, &["--ignition", &ours]);
+    let first = first_boot_with_log_in(&image, &dir, &ours);
     assert_healthy(&first, &manifest);
     assert_provisioned(&first, "ours");
     assert_eq!(first.report["earlier_boots"], "0");

@@ -1,0 +1,6 @@
+# Goes after smoke.sh: waits for somebody to log in.
+for _ in $(seq 300); do
+    [ -e /tmp/logged-in ] && break
+    sleep 0.2
+done
+say logged_in "$(cat /tmp/logged-in)"
