@@ -21,7 +21,6 @@ mod agent_updates;
 #[path = "support/boot_server.rs"]
 mod boot_server;
 mod clouds;
-mod clustering;
 mod extending;
 #[path = "support/guest.rs"]
 mod guest;
@@ -35,6 +34,8 @@ mod storing;
 mod support;
 mod sysupdating;
 mod torturing;
+// It waits until no other machine runs: it starts last, by its name.
+mod whole_cluster;
 
 /// How long one boot may take, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(12);
