@@ -1,6 +1,5 @@
-//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS with its key in a file and in a
-//! TPM; arguments of the kernel; and a server
-//! whose certificate only the configuration vouches for.
+//! What Ignition makes of disks: partitions, file systems, swap, RAID, LUKS with its key in a file and in a TPM;
+//! arguments of the kernel; and a server whose certificate only the configuration vouches for.
 
 use std::fs;
 use std::path::Path;

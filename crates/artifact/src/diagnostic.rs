@@ -158,6 +158,16 @@ fn fit_for_terminal(c: char) -> char {
     }
 }
 
+/// Quotes a text of a file for a message: the first 60 characters, and on one line.
+pub fn quote(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

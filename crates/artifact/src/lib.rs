@@ -16,7 +16,7 @@ mod sums;
 mod version_order;
 
 pub use architecture::Architecture;
-pub use diagnostic::{Diagnostic, Excerpt, Position, locate};
+pub use diagnostic::{Diagnostic, Excerpt, Position, locate, quote};
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use image_name::{ImageId, ImageName, ImageVersion};
 pub use io::{DigestReader, DigestWriter};

@@ -23,5 +23,6 @@ pub use initrd::{
 };
 pub use os_release::OsRelease;
 pub use uki::{
-    ADDON_ROOM, INITRD_ALIGNMENT, Uki, UkiParts, UkiSection, addon_template, build_uki, write_uki,
+    ADDON_ROOM, EFI_DIR, INITRD_ALIGNMENT, Uki, UkiParts, UkiSection, addon_template, build_uki,
+    write_uki,
 };

@@ -88,6 +88,8 @@ pub fn write_uki(parts: &UkiParts<'_>, out: &mut (impl Write + Seek)) -> Result<
     append_sections(parts.stub, &stub, &additions, out)
 }
 
+/// Where systemd's loader and its stubs lie in an image's tree.
+pub const EFI_DIR: &str = "usr/lib/systemd/boot/efi";
 /// How much text an [`addon_template`] leaves room for, in bytes.
 pub const ADDON_ROOM: usize = 1536;
 

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use flagstone_artifact::{Architecture, Sha256Digest};
 use flagstone_boot::{
-    ContentList, INITRD_ALIGNMENT, InitrdRequest, KernelArgument, KernelCommandLine, OsRelease,
-    RootDevice, UkiParts, build_initrd, build_uki, cpio_parts, release_part, write_cpio,
+    ContentList, EFI_DIR, INITRD_ALIGNMENT, InitrdRequest, KernelArgument, KernelCommandLine,
+    OsRelease, RootDevice, UkiParts, build_initrd, build_uki, cpio_parts, release_part, write_cpio,
 };
 use flagstone_index::KernelModules;
 use flagstone_recipe::{Recipe, RootEncryption};
@@ -16,9 +16,6 @@ use crate::{BuildError, Sort, WorkCache};
 /// How hard the initrd is compressed: above this level it shrinks little, and all of it is read on
 /// every boot, which favours a fast build over the last percent.
 const INITRD_ZSTD_LEVEL: i32 = 6;
-
-/// Where systemd's loader and stub lie in the tree.
-const EFI_DIR: &str = "usr/lib/systemd/boot/efi";
 
 /// What the firmware and the loader start, taken from the finished tree.
 #[derive(Debug)]

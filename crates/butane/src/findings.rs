@@ -112,13 +112,3 @@ impl<'a> Findings<'a> {
         if self.found.errors.is_empty() { Ok(self.found.warnings) } else { Err(self.found) }
     }
 }
-
-/// Quotes a text of the configuration for a message: short, and on one line.
-pub(crate) fn quote(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
-}

@@ -1,6 +1,6 @@
-use flagstone_artifact::did_you_mean;
+use flagstone_artifact::{did_you_mean, quote};
 
-use crate::findings::{Findings, Problem, quote};
+use crate::findings::{Findings, Problem};
 use crate::yaml::{Node, Value};
 
 /// Which Butane a configuration is written in.

@@ -1,9 +1,9 @@
 use std::ops::Range;
 
-use flagstone_artifact::{Diagnostic, did_you_mean};
+use flagstone_artifact::{Diagnostic, did_you_mean, quote};
 
 use crate::files_dir::FilesDir;
-use crate::findings::{Findings, Problem, Refusal, quote};
+use crate::findings::{Findings, Problem, Refusal};
 use crate::json::{self, Json, JsonValue, Object, Places};
 use crate::mount_unit::MountUnit;
 use crate::release::{NEWEST, Release, Variant};

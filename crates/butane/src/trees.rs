@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use flagstone_artifact::quote;
+
 use crate::files_dir::{Entry, EntryKind};
-use crate::findings::{Problem, quote};
+use crate::findings::Problem;
 use crate::json::{Json, JsonValue, Object};
 use crate::sugar::embed;
 use crate::translate::Translator;

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use crate::findings::{Findings, Problem, quote};
+use flagstone_artifact::quote;
+
+use crate::findings::{Findings, Problem};
 use crate::yaml::{Member, Node, Scalar, Value};
 
 /// How deep values may lie within each other; configurations need ten.

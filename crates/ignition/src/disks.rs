@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use flagstone_artifact::quote;
+
 use crate::context::Context;
 use crate::fields::Fields;
 use crate::nodes;
 use crate::place::check_path;
-use crate::report::{Problem, quote};
+use crate::report::Problem;
 use crate::resource::{self, Need};
 use crate::url;
 
@@ -305,14 +307,13 @@ fn registers(config: &str) -> Option<Vec<u32>> {
     let text: String = config.split_whitespace().collect();
     let bank = r#""pcr_bank":"sha256""#;
     let inner = text.strip_prefix('{')?.strip_suffix('}')?;
-    let inner = match inner.strip_prefix(bank) {
-        Some(rest) => rest.strip_prefix(',').unwrap_or(rest),
-        None => inner.strip_suffix(bank).and_then(|rest| rest.strip_suffix(',')).unwrap_or(inner),
-    };
-    if inner.is_empty() {
+    if inner.is_empty() || inner == bank {
         return Some(Vec::new());
     }
-    let numbers = inner.strip_prefix(r#""pcr_ids":""#)?.strip_suffix('"')?;
+    let before = inner.strip_prefix(bank).and_then(|rest| rest.strip_prefix(','));
+    let behind = inner.strip_suffix(bank).and_then(|rest| rest.strip_suffix(','));
+    let numbers =
+        before.or(behind).unwrap_or(inner).strip_prefix(r#""pcr_ids":""#)?.strip_suffix('"')?;
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     numbers.split(',').map(|text| is_number(text).then(|| text.parse().ok())?).collect()
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use flagstone_artifact::quote;
+
 use crate::context::Context;
 use crate::fields::Fields;
-use crate::report::{Problem, quote};
+use crate::report::Problem;
 use crate::resource::{self, Need};
 use crate::url;
 

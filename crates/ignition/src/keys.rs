@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flagstone_artifact::did_you_mean;
+use flagstone_artifact::{did_you_mean, quote};
 
 use crate::fields::Fields;
 use crate::json::{Node, Value};
-use crate::report::{Collector, Problem, quote};
+use crate::report::{Collector, Problem};
 use crate::schema::{Kind, Shape, Unique};
 use crate::version::VERSIONS;
 

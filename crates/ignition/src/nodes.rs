@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use flagstone_artifact::quote;
+
 use crate::context::Context;
 use crate::fields::{Fields, Located};
 use crate::place::{PATH_MAX, above, check_path, cleaned, is_within};
-use crate::report::{Problem, quote};
+use crate::report::Problem;
 use crate::resource::{self, Need};
 
 /// How many folders above a path are looked at; hostile paths have thousands.

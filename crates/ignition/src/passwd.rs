@@ -1,8 +1,10 @@
 //! Users and groups.
 
+use flagstone_artifact::quote;
+
 use crate::context::Context;
 use crate::fields::{Fields, Located};
-use crate::report::{Problem, quote};
+use crate::report::Problem;
 
 /// Kinds of keys that OpenSSH takes (sshd(8), "`AUTHORIZED_KEYS` FILE FORMAT").
 const KEY_TYPES: [&str; 9] = [

@@ -1,6 +1,8 @@
 use std::ops::Range;
 
-use crate::report::{Collector, Problem, quote};
+use flagstone_artifact::quote;
+
+use crate::report::{Collector, Problem};
 
 /// The longest path that Linux takes (`PATH_MAX`, with its NUL).
 pub(crate) const PATH_MAX: usize = 4096;

@@ -192,13 +192,3 @@ impl<'a> Collector<'a> {
         report
     }
 }
-
-/// Quotes a text of the configuration for a message: short, and on one line.
-pub(crate) fn quote(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
-}

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
+use flagstone_artifact::quote;
+
 use crate::context::Context;
 use crate::data_url;
 use crate::fields::Fields;
-use crate::report::{Problem, quote};
+use crate::report::Problem;
 use crate::url;
 
 /// Whether a source has to be there.

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use flagstone_artifact::nearest;
+use flagstone_artifact::{nearest, quote};
 
 use crate::context::Context;
 use crate::fields::{Fields, Located};
-use crate::report::{Problem, quote};
+use crate::report::Problem;
 use crate::unit_file::{self, UnitFile};
 
 /// What the name of a unit ends in; `.snapshot` is long gone from systemd, and Ignition knows it still.

@@ -1,5 +1,7 @@
+use flagstone_artifact::quote;
+
 use crate::fields::Fields;
-use crate::report::{Collector, Problem, quote};
+use crate::report::{Collector, Problem};
 
 /// The Ignition whose judgement is meant.
 const PROGRAM: &str = "Ignition 2.14.0";

@@ -165,6 +165,16 @@ fn what_a_machine_needs_for_its_kernel_and_its_tpm_is_told() {
 }
 
 #[test]
+fn more_arguments_than_there_is_room_for_are_told() {
+    for (length, expected) in [(1492, 1), (1493, 2)] {
+        let part = format!(r#""kernelArguments": {{ "shouldExist": ["{}"] }}"#, "x".repeat(length));
+        let found = found(&check("a.ign", with("3.3.0", &part).as_bytes(), None));
+        assert_eq!(found.len(), expected, "{found:?}");
+        assert_eq!(found.iter().any(|text| text.contains("no room")), expected == 2, "{found:?}");
+    }
+}
+
+#[test]
 fn a_key_of_a_later_version_is_ignored_with_a_warning() {
     let part = r#""storage": { "luks": [{}] }, "kernelArguments": { "shouldExist": ["quiet"] }"#;
     let report = check("a.ign", with("3.1.0", part).as_bytes(), None);

@@ -7,15 +7,12 @@ use flagstone_tree::{Inode, Kind, Metadata, Mtime, Tree, TreeError, TreePath};
 use super::own_files::{
     IGNITION, IGNITION_FILES, IGNITION_LINKS, OWN_DIRECTORIES, OWN_FILES, OWN_LINKS,
 };
-use crate::addon_template;
+use crate::{EFI_DIR, addon_template};
 
 use super::{ContentItem, ContentKind, ContentList, InitrdError};
 
 /// Where systemd's units lie.
 const UNIT_DIR: &str = "usr/lib/systemd/system";
-
-/// Where systemd's stubs lie.
-const EFI_DIR: &str = "usr/lib/systemd/boot/efi";
 
 /// What an initrd is made from.
 #[derive(Clone, Copy, Debug)]

@@ -34,13 +34,17 @@ impl Judgement {
     pub(super) fn of(path: &Path, reading: &Reading) -> Result<Self> {
         let name = path.display().to_string();
         let data = read(path).with_context(|| format!("failed to read {name}"))?;
-        let shipped = reading.shipped.as_ref();
-        if !is_butane(&name, &data) {
-            let report = check(&name, &data, shipped);
-            return Ok(Self { name, report, translation: None, is_butane: false });
+        if is_butane(&name, &data) {
+            return Ok(Self::of_butane(name, &data, reading));
         }
+        let report = check(&name, &data, reading.shipped.as_ref());
+        Ok(Self { name, report, translation: None, is_butane: false })
+    }
+
+    fn of_butane(name: String, data: &[u8], reading: &Reading) -> Self {
+        let shipped = reading.shipped.as_ref();
         let (report, translation) =
-            match translate(&name, &data, reading.files.as_ref(), reading.pretty) {
+            match translate(&name, data, reading.files.as_ref(), reading.pretty) {
                 Ok(translation) => {
                     let written = Written {
                         path: &name,
@@ -59,7 +63,12 @@ impl Judgement {
                     (report, None)
                 }
             };
-        Ok(Self { name, report, translation, is_butane: true })
+        Self { name, report, translation, is_butane: true }
+    }
+
+    /// Returns the translation, if a machine can use it.
+    pub(super) fn usable(&self, strict: bool) -> Option<&Translation> {
+        self.translation.as_ref().filter(|_| !self.is_bad(strict))
     }
 
     /// Returns what is worth knowing though nothing is wrong.

@@ -56,8 +56,7 @@ impl Translate {
             judgement.print_sum(&mut err)?;
         }
         // What would fail on a machine is of no use to it.
-        let sound = !judgement.is_bad(self.strict);
-        let Some(translation) = judgement.translation.as_ref().filter(|_| sound) else {
+        let Some(translation) = judgement.usable(self.strict) else {
             return Ok(ExitCode::FAILURE);
         };
         let json = translation.json.as_bytes();
