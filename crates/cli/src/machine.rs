@@ -183,17 +183,19 @@ impl Machine<'_> {
 
     fn add_processor(&self, emulator: &Path, command: &mut Command) {
         let machine = match self.architecture {
-            Architecture::X86_64 => "q35",
+            // Nothing is behind the controller of SATA disks that this one has otherwise, and guests look there.
+            Architecture::X86_64 => "q35,sata=off",
             Architecture::Arm64 => "virt",
         };
         command.args(["-M", machine]);
         if self.architecture.processor() == std::env::consts::ARCH && kvm_works(emulator, machine) {
             command.args(["-accel", "kvm", "-cpu", "host"]);
         } else {
-            // The fifth level of page tables of "max" makes each walk of an emulator longer; pointer
-            // authentication by its real cipher makes emulated Arm several times slower.
+            // The fifth level of page tables of "max" makes each walk of an emulator longer; where a processor has
+            // what KVM takes, guests load that; pointer authentication by its real cipher makes emulated Arm
+            // several times slower.
             let model = match self.architecture {
-                Architecture::X86_64 => "EPYC,check=off",
+                Architecture::X86_64 => "EPYC,check=off,svm=off",
                 Architecture::Arm64 => "max,pauth-impdef=on",
             };
             command.args(["-accel", "tcg,thread=multi", "-cpu", model]);
