@@ -267,7 +267,8 @@ impl InstallError {
             }
             Self::Signature { source, .. } => return source.hint(),
             Self::NotListed { .. } => {
-                "build without --no-disk-sum, or name an image that the list has"
+                "build it with `flagstone build`, without --no-disk-sum (`flagstone run` leaves the digest \
+                 out, too), or name an image that the list has"
             }
             Self::WrongDigest { .. } | Self::Length { .. } => {
                 "the image was changed or cut on its way: get it from another place"
