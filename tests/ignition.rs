@@ -135,3 +135,77 @@ fn both_languages_are_checked_by_what_is_in_them() {
     assert_eq!((&finding["line"], &finding["column"]), (&6.into(), &13.into()));
     assert_eq!((&finding["verdict"], &finding["expected"]), (&"doubtful".into(), &"0644".into()));
 }
+
+/// A script of the initrd, run for what it answers.
+fn of_initrd(script: &str, cmdline: &Path, arguments: &[&str]) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boot/assets").join(script);
+    let mut command = Command::new("bash");
+    command.arg(path).args(arguments).env("FLAGSTONE_CMDLINE", cmdline);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+}
+
+#[test]
+fn the_check_and_the_initrd_agree_on_what_can_be() {
+    let home = home();
+    let home = home.path();
+    let cmdline = home.join("cmdline");
+    fs::write(&cmdline, "usrhash=aa\n").unwrap();
+    let check = |config: &Value| {
+        let output = ignition(home, &["check", "-"], &config.to_string());
+        (output.status.success(), text(&output.stdout))
+    };
+
+    for config in [
+        "{}",
+        "",
+        r#"{"pcr_ids":"7"}"#,
+        r#"{"pcr_ids":"0,23"}"#,
+        r#"{"pcr_ids":"7,"}"#,
+        r#"{"pcr_ids":""}"#,
+        r#"{"pcr_ids":"a"}"#,
+        r#"{"pcr_ids":7}"#,
+        r#"{"pcr_bank":"sha256"}"#,
+        r#"{"pcr_bank":"sha1"}"#,
+        r#"{ "pcr_ids": "1,2", "pcr_bank": "sha256" }"#,
+        r#"{"pcr_bank":"sha256","pcr_ids":"1"}"#,
+        r#"{"pcr_bank":"sha256","pcr_ids":"1","pcr_bank":"sha256"}"#,
+        r#"{"pcr_ids":"7","key":"rsa"}"#,
+        "[]",
+        "{",
+    ] {
+        let pin = serde_json::json!({ "pin": "tpm2", "config": config });
+        let (passes, said) = check(&serde_json::json!({
+            "ignition": { "version": "3.3.0" },
+            "storage": { "luks": [{
+                "name": "a", "device": "/dev/disk/by-partlabel/a", "clevis": { "custom": pin },
+            }] },
+        }));
+        let bind = ["luks", "bind", "-f", "-k", "key", "-d", "test", "tpm2", config];
+        // Ignition itself refuses one that is empty.
+        let takes = !config.is_empty() && of_initrd("initrd-clevis", &cmdline, &bind);
+        assert_eq!(passes, takes, "{config}: {said}");
+    }
+
+    // The last that there is room for, and the first that there is not.
+    let longest = (1..1536)
+        .rev()
+        .find(|length| {
+            of_initrd("initrd-kargs", &cmdline, &["--should-exist", &"a".repeat(*length)])
+        })
+        .unwrap();
+    for (length, fits) in [(longest, true), (longest + 1, false)] {
+        let (passes, said) = check(&serde_json::json!({
+            "ignition": { "version": "3.3.0" },
+            "kernelArguments": { "shouldExist": ["a".repeat(length)] },
+        }));
+        assert_eq!(passes, fits, "{length} bytes: {said}");
+    }
+    for argument in ["a=\u{e4}", "", "a b"] {
+        let (passes, said) = check(&serde_json::json!({
+            "ignition": { "version": "3.3.0" },
+            "kernelArguments": { "shouldExist": [argument] },
+        }));
+        let takes = of_initrd("initrd-kargs", &cmdline, &["--should-exist", argument]);
+        assert_eq!(passes, takes, "{argument:?}: {said}");
+    }
+}
