@@ -27,7 +27,7 @@ fn machines_in_clouds_know_it_and_ask_there() {
                         &state,
                         LIMIT,
                         &guest::Extras {
-                            arguments: &["--pxe", "--memory", "900"],
+                            arguments: &["--pxe", "--memory", "768"],
                             machine: &machine(&state),
                             ..guest::Extras::default()
                         },

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use flagstone_console::Stage;
 
-use boot_server::BootServer;
 use log_in::{Key, free_port};
 
 // The longest test: it starts first, by its name.
@@ -28,7 +27,6 @@ mod installing;
 #[path = "support/log_in.rs"]
 mod log_in;
 mod refusing;
-mod resetting;
 mod sealing;
 mod storing;
 mod support;
@@ -39,9 +37,6 @@ mod whole_cluster;
 
 /// How long one boot may take, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(12);
-
-/// How large an unusually large configuration for Ignition is.
-const LARGE: usize = 10 << 20;
 
 /// What `base` may listen on: ssh, the stub resolver, and DHCP's client on its own address.
 const LISTENING: [&str; 6] = [
@@ -67,10 +62,15 @@ fn manifest(out: &Path) -> serde_json::Value {
 
 /// What must hold inside any healthy image, wherever it was booted from.
 fn assert_sound(boot: &guest::Boot, manifest: &serde_json::Value) {
+    boot.assert_calm();
+    assert_sound_inside(boot, manifest);
+}
+
+/// What such an image reports itself.
+fn assert_sound_inside(boot: &guest::Boot, manifest: &serde_json::Value) {
     let of = |key: &str| boot.report.get(key).map_or("", String::as_str);
     let end = "the guest did not report to the end; see console.log";
     assert_eq!(of("end"), "yes", "{end}: {}", boot.diagnosis());
-    boot.assert_calm();
     let (id, version) = (manifest["id"].as_str().unwrap(), manifest["version"].as_str().unwrap());
     assert_eq!(of("image"), format!("{id} {version}"));
     assert_eq!(of("boot_complete"), "active");
@@ -307,32 +307,6 @@ fn a_flipped_bit_in_a_used_block_of_usr_is_never_healthy() {
     assert!(boot.console.contains("is corrupted"), "dm-verity said nothing");
     assert!(boot.console.contains("Kernel panic"), "the machine went on");
     assert_eq!(boot.stopped_at(), Some(Stage::Verity), "{}", boot.diagnosis());
-}
-
-#[test]
-#[ignore = "boots QEMU"]
-fn base_boots_from_memory_provisioned_and_verified() {
-    let dir = support::scratch("smoke-netboot");
-    let image = support::build("base", &dir);
-    // A large configuration, over the network: the emulator's own way takes a quarter of an hour for so much.
-    let site = dir.join("site");
-    fs::create_dir(&site).unwrap();
-    let ours = ignition(&site, "netbooted");
-    let large = format!(
-        "\"files\": [{{ \"path\": \"/var/lib/large\", \"contents\": {{ \"source\": \"data:,{}\" }} }},",
-        "x".repeat(LARGE)
-    );
-    let text = fs::read_to_string(&ours).unwrap().replace("\"files\": [", &large);
-    fs::write(&ours, text).unwrap();
-    let server = BootServer::start(&[&site]);
-    let cmdline =
-        format!("ignition.config.url=http://10.0.2.2:{}/files/netbooted.ign", server.port);
-    let arguments = ["--pxe", "--append", &cmdline, "--memory", "768"];
-    let boot = guest::boot_with(&image, &dir.join("state"), LIMIT, &arguments);
-    assert_sound(&boot, &manifest(&dir.join("out")));
-    assert_provisioned(&boot, "netbooted");
-    assert_eq!(boot.report["root_type"], "tmpfs");
-    assert!(!boot.console.contains("usrhash="), "the command line has a say in which /usr it is");
 }
 
 #[test]

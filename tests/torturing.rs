@@ -13,7 +13,7 @@ fn power_may_go_at_any_write_of_an_update() {
     flagstone(&["keys", "init", "--dir", "keys"], &dir);
     for version in ["0.1", "0.2"] {
         let recipe = format!(
-            "extends = \"base\"\n[image]\nversion = \"{version}\"\n\
+            "extends = \"ci\"\n[image]\nversion = \"{version}\"\n\
              [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
              [update]\nkeys = [\"keys/development.pub\"]\n"
         );

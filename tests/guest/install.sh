@@ -1,6 +1,5 @@
-# Installs to a disk that fails in the middle and to a good one, from a system that was booted from the
+# Goes after smoke.sh: installs to a disk that fails in the middle and to a good one, from a system that was booted from the
 # network; SERVER and IMAGE are replaced.
-say() { printf '%s=%s\n' "$1" "$2"; }
 install() { flagstone-install "/dev/disk/by-id/virtio-$1" --image SERVER/files/IMAGE --platform metal --yes "${@:2}"; }
 first() { head -c 1048576 "/dev/disk/by-id/virtio-$1" | tr -d '\0' | wc -c; }
 say keys "$(ls /usr/share/flagstone/keys | wc -l)"
@@ -18,8 +17,6 @@ install good >/run/used 2>&1
 say used_status $?
 say used_words "$(tr '\n' ' ' </run/used)"
 umount /run/in-use
-say hostname "$(cat /proc/sys/kernel/hostname)"
 say address "$(ip -4 -o address show scope global | tr -s ' ' | cut -d' ' -f4 | tr '\n' ' ')"
 say colour "$(cat /run/credentials/@system/colour)"
-say root "$(findmnt --noheadings --output FSTYPE /)"
-say end yes
+say installed yes

@@ -1,5 +1,5 @@
 # Goes after smoke.sh: waits for somebody to log in.
-for _ in $(seq 300); do
+for _ in $(seq 3000); do
     [ -e /tmp/logged-in ] && break
     sleep 0.2
 done

@@ -23,12 +23,15 @@ pub(crate) struct Boot {
 const SILENCE: Duration = Duration::from_mins(5);
 const CYCLES_MAX: usize = 2;
 
+/// Until when after a kernel's start a hang is the emulator's and not the image's, in seconds.
+const EARLY: u32 = 4;
+
 /// After which silence an emulator is nudged, and how often again: its threads now and then wait for each other, and
 /// any signal ends that.
 const NUDGE: Duration = Duration::from_secs(30);
 
-/// How many machines run at a time: more of them, and units give up waiting for devices.
-const PLACES: usize = 3;
+/// How many machines run at a time: with more of them than processors, each takes longer, and more of these.
+const PLACES: usize = 2;
 
 static FREE: (Mutex<usize>, Condvar) = (Mutex::new(PLACES), Condvar::new());
 
@@ -100,7 +103,7 @@ pub(crate) struct Extras<'a> {
     pub(crate) script: Option<&'a Path>,
     /// The unit that runs it, in place of the smoke test's, if the machine is to restart when it wants to.
     pub(crate) restarts_by: Option<&'a str>,
-    /// Whether the test has taken the room that the machine needs.
+    /// Whether the test has taken the room that the machine needs, or it hardly needs any.
     pub(crate) has_place: bool,
 }
 
@@ -119,8 +122,8 @@ pub(crate) fn boot_with(image: &Path, state: &Path, limit: Duration, arguments: 
 
 /// Boots as [`boot`] does, with whatever else is needed.
 ///
-/// A machine that restarts by itself and says nothing for a long time is switched off and on again: now and then
-/// a kernel hangs in its first second where processors are emulated.
+/// A machine that restarts by itself and says nothing for a long time is switched off and on again if it came no
+/// further than its kernel's first seconds: now and then one hangs there where processors are emulated.
 pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extras<'_>) -> Boot {
     fs::create_dir_all(state).unwrap();
     let (report, log) = (state.join("report"), state.join("console.log"));
@@ -148,10 +151,11 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
             }
             let silent = power_cycles < cycles && heard.1.elapsed() > SILENCE;
             if silent || start.elapsed() > limit {
+                let hangs = silent && hangs_early(&fs::read(&log).unwrap());
                 // The program waits for QEMU, which ends with its console.
                 end_with_children(child.id());
                 child.wait().unwrap();
-                break silent;
+                break hangs;
             }
             std::thread::sleep(Duration::from_millis(100));
         };
@@ -167,6 +171,16 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     let pairs = report.lines().filter_map(|line| line.split_once('='));
     let report = pairs.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect();
     Boot { report, console, power_cycles }
+}
+
+/// Tells whether what a console says ends within a kernel's first seconds, or before.
+fn hangs_early(console: &[u8]) -> bool {
+    let console = flagstone_console::plain(console);
+    let starts = ["reboot: Restarting system", "BdsDxe: ", "Linux version"];
+    let start = starts.iter().filter_map(|words| console.rfind(words)).max();
+    let now = &console[start.unwrap_or_default()..];
+    let seconds = |line: &str| line.strip_prefix('[')?.split('.').next()?.trim().parse().ok();
+    now.lines().filter_map(seconds).all(|seconds: u32| seconds < EARLY)
 }
 
 /// Starts a machine.
