@@ -15,7 +15,7 @@ fn power_may_go_at_any_write_of_an_update() {
         let recipe = format!(
             "extends = \"ci\"\n[image]\nversion = \"{version}\"\n\
              [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
-             [update]\nkeys = [\"keys/development.pub\"]\n"
+             [update]\nagent = true\nkeys = [\"keys/development.pub\"]\n"
         );
         let (file, out) = (format!("./{version}.toml"), format!("out-{version}"));
         fs::write(dir.join(&file), recipe).unwrap();

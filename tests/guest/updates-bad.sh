@@ -21,7 +21,7 @@ case $step in
     ;;
 5)
     flagstone-agent pin >/run/said 2>&1
-    refused pinned base-0.3.payload --older
+    refused pinned site-0.3.payload --older
     say end yes
     systemctl --no-block poweroff
     ;;

@@ -4,12 +4,12 @@ case $step in
     echo mine >/etc/edited
     refused nobody stranger.payload
     # Signed by the key that only the next version trusts.
-    refused next base-0.3.payload
+    refused next site-0.3.payload
     refused cut cut.payload
     refused flipped flipped.payload
     refused lying lying.payload
     refused large large.payload
-    refused same base-0.1.payload
+    refused same site-0.1.payload
     refused missing no-such.payload
     # A repository that nobody has signed anything in for years.
     now=$(date +%s)
@@ -30,28 +30,28 @@ case $step in
     flagstone-agent poll >/run/said 2>&1
     say polled "$? $(tr '\n' ' ' </run/said)"
     say metrics "$(grep -v '^#' /run/flagstone/agent.prom | tr '\n' ' ')"
-    refused older base-0.1.payload
+    refused older site-0.1.payload
     # What it would make room by is gone already.
-    rm /boot/EFI/Linux/base_0.1.efi
+    rm /boot/EFI/Linux/site_0.1.efi
     dd if=/dev/zero of=/boot/full bs=1M 2>/dev/null
-    refused full base-0.3.payload
+    refused full site-0.3.payload
     rm /boot/full
     mount -o remount,ro /boot
-    refused readonly base-0.3.payload
+    refused readonly site-0.3.payload
     mount -o remount,rw /boot
     say left "$(ls /boot/EFI/Linux | tr '\n' ' ')"
-    refused base base-0.3.from_0.1.payload
+    refused base site-0.3.from_0.1.payload
     touch /var/lib/cut
     echo 1 >/var/lib/step
     sync
-    update base-0.3.from_0.2.payload >/dev/null 2>&1 &
+    update site-0.3.from_0.2.payload >/dev/null 2>&1 &
     until [ -e /var/lib/flagstone/agent/checkpoint.json ]; do sleep 0.1; done
     say cut "$(tr '\n' ' ' </var/lib/flagstone/agent/checkpoint.json)"
     sleep 1
     echo b >/proc/sysrq-trigger
     ;;
 1b)
-    install base-0.3.from_0.2.payload
+    install site-0.3.from_0.2.payload
     ;;
 2)
     flagstone-agent rollback >/run/said 2>&1
@@ -59,7 +59,7 @@ case $step in
     systemctl --no-block reboot
     ;;
 3)
-    refused taken base-0.3.payload
+    refused taken site-0.3.payload
     say end yes
     systemctl --no-block poweroff
     ;;
