@@ -91,7 +91,7 @@ fn a_configuration_that_cannot_be_carried_out_stops_the_boot_and_says_why() {
             let extras = guest::Extras {
                 arguments: &arguments,
                 // One of them waits, nearly all of its time.
-                has_place: case.name == "no-disk",
+                needs_no_place: case.name == "no-disk",
                 ..guest::Extras::default()
             };
             let boot = guest::boot_so(&image, &dir.join(case.name), LIMIT, &extras);

@@ -71,7 +71,7 @@ fn three_nodes_become_a_cluster_by_ignition_alone() {
                 arguments: &["--pxe", "--memory", "1800", "--ignition", ignition.to_str().unwrap()],
                 machine: &machine,
                 script: Some("cluster.sh".as_ref()),
-                has_place: true,
+                needs_no_place: true,
                 ..guest::Extras::default()
             },
         )

@@ -1,5 +1,5 @@
-# Goes after smoke.sh: installs to a disk that fails in the middle and to a good one, from a system that was booted from the
-# network; SERVER and IMAGE are replaced.
+# Goes after smoke.sh: installs to a disk that fails in the middle and to a good one, from a system that was booted
+# from the network; SERVER and IMAGE are replaced.
 install() { flagstone-install "/dev/disk/by-id/virtio-$1" --image SERVER/files/IMAGE --platform metal --yes "${@:2}"; }
 first() { head -c 1048576 "/dev/disk/by-id/virtio-$1" | tr -d '\0' | wc -c; }
 say keys "$(ls /usr/share/flagstone/keys | wc -l)"

@@ -103,8 +103,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) script: Option<&'a Path>,
     /// The unit that runs it, in place of the smoke test's, if the machine is to restart when it wants to.
     pub(crate) restarts_by: Option<&'a str>,
-    /// Whether the test has taken the room that the machine needs, or it hardly needs any.
-    pub(crate) has_place: bool,
+    /// Whether it waits for no room: the test has taken that, or the machine hardly needs any.
+    pub(crate) needs_no_place: bool,
 }
 
 /// Boots an image with the smoke test inside, until it powers off, panics, or the time is over.
@@ -129,7 +129,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
     let _ = fs::remove_file(&log);
-    let _place = (!extras.has_place).then(|| Places::take(1));
+    let _place = (!extras.needs_no_place).then(|| Places::take(1));
     let cycles = if extras.restarts_by.is_some() { CYCLES_MAX } else { 0 };
     let start = Instant::now();
     let mut power_cycles = 0;
@@ -185,7 +185,7 @@ fn hangs_early(console: &[u8]) -> bool {
 
 /// Starts a machine.
 fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
-    let Extras { arguments, machine, script, restarts_by, has_place: _ } = *extras;
+    let Extras { arguments, machine, script, restarts_by, needs_no_place: _ } = *extras;
     let (report, log) = (state.join("report"), state.join("console.log"));
     let script = script.unwrap_or(Path::new("smoke.sh"));
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guest");
