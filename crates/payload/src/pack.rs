@@ -12,11 +12,15 @@ pub(crate) const CHUNK_BYTES: usize = 2 << 20;
 const XZ_LEVEL: u32 = 6;
 /// zstd's highest level that needs no more memory to decompress.
 const ZSTD_LEVEL: i32 = 19;
-/// What zstd's fastest level has to save before a slow compressor is tried: a 64th.
-const WORTH: usize = 64;
-/// What xz has to save: a 16th. Images are compressed already; the last percent of a payload would take a machine
+/// And one that takes a fifteenth of its time, for what is compressed already: there the highest saves hardly more.
+const ZSTD_QUICK_LEVEL: i32 = 6;
+/// Which part zstd's fastest level has to save before each of these is tried.
+const ZSTD_WORTH: usize = 16;
+const ZSTD_QUICK_WORTH: usize = 64;
+const XZ_WORTH: usize = 32;
+/// Which part xz has to save. Images are compressed already; the last percent of a payload would take a machine
 /// three times as long.
-const XZ_WORTH: usize = 16;
+const XZ_SAVES: usize = 16;
 
 /// Which compressors a payload may use. All readers of the format know xz.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,21 +47,23 @@ pub(crate) fn pack(chunk: &[u8], compression: Compression) -> Result<Packed, Pay
     let failed = |source| PayloadError::Compress { source };
     let quick = zstd::bulk::compress(chunk, 1).map_err(failed)?;
     let mut best = (OperationKind::Replace, Vec::new());
-    if quick.len() + chunk.len() / WORTH < chunk.len() {
-        let packed = match compression {
-            Compression::Xz => (OperationKind::ReplaceXz, xz(chunk).map_err(failed)?),
-            Compression::Zstd => {
-                let data = zstd::bulk::compress(chunk, ZSTD_LEVEL).map_err(failed)?;
-                (OperationKind::ReplaceZstd, data)
+    let saves = |length: usize, part: usize| length + chunk.len() / part < chunk.len();
+    let zstd = |level| zstd::bulk::compress(chunk, level).map_err(failed);
+    match compression {
+        Compression::Xz if saves(quick.len(), XZ_WORTH) => {
+            let data = xz(chunk).map_err(failed)?;
+            if saves(data.len(), XZ_SAVES) {
+                best = (OperationKind::ReplaceXz, data);
             }
-        };
-        let saved = match compression {
-            Compression::Xz => chunk.len() / XZ_WORTH,
-            Compression::Zstd => 0,
-        };
-        if packed.1.len() + saved < chunk.len() {
-            best = packed;
         }
+        // What saves so much with the fastest level saves something with these.
+        Compression::Zstd if saves(quick.len(), ZSTD_WORTH) => {
+            best = (OperationKind::ReplaceZstd, zstd(ZSTD_LEVEL)?);
+        }
+        Compression::Zstd if saves(quick.len(), ZSTD_QUICK_WORTH) => {
+            best = (OperationKind::ReplaceZstd, zstd(ZSTD_QUICK_LEVEL)?);
+        }
+        Compression::Xz | Compression::Zstd => {}
     }
     if best.0 == OperationKind::Replace {
         best.1 = chunk.to_vec();
