@@ -61,6 +61,9 @@ pub(crate) struct Netboot {
     pub(crate) cmdline: String,
 }
 
+/// The environment variable that names a folder to take firmware from, in place of `/usr/share`.
+const FIRMWARE_VARIABLE: &str = "FLAGSTONE_FIRMWARE";
+
 /// Firmware code and the variables it starts with.
 struct Firmware {
     code: PathBuf,
@@ -294,20 +297,30 @@ fn missing(what: &str) -> Hinted {
 fn firmware(architecture: Architecture) -> Result<Firmware> {
     let known: &[(&str, &str)] = match architecture {
         Architecture::X86_64 => &[
-            ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-            ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-            ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+            ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"),
+            ("edk2/x64/OVMF_CODE.4m.fd", "edk2/x64/OVMF_VARS.4m.fd"),
+            ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),
         ],
-        Architecture::Arm64 => {
-            &[("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd")]
-        }
+        Architecture::Arm64 => &[("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd")],
     };
+    let named = std::env::var_os(FIRMWARE_VARIABLE).filter(|folder| !folder.is_empty());
+    let folder = named.as_ref().map_or(Path::new("/usr/share"), Path::new);
     let found = known
         .iter()
-        .find(|(code, variables)| Path::new(code).is_file() && Path::new(variables).is_file());
-    found
-        .map(|(code, variables)| Firmware { code: code.into(), variables: variables.into() })
-        .ok_or_else(|| missing("UEFI firmware for virtual machines").into())
+        .map(|(code, variables)| Firmware {
+            code: folder.join(code),
+            variables: folder.join(variables),
+        })
+        .find(|firmware| firmware.code.is_file() && firmware.variables.is_file());
+    if let Some(firmware) = found {
+        return Ok(firmware);
+    }
+    if named.is_none() {
+        return Err(missing("UEFI firmware for virtual machines").into());
+    }
+    let what = format!("{FIRMWARE_VARIABLE}: there is no {} in {}", known[0].0, folder.display());
+    let hint = "it names a folder like /usr/share, with the firmware's code and variables below it";
+    Err(Hinted::new(what, hint).into())
 }
 
 /// Finds a program in `PATH`.
