@@ -55,6 +55,7 @@ fn an_encrypted_root_is_reset_and_opens_on_its_own_machine_alone() {
     // Another board: its TPM never saw the key.
     fs::remove_dir_all(state.join("tpm")).unwrap();
     extras.restarts_by = None;
+    extras.ends_when_failed = true;
     let stolen = guest::boot_so(&image, &state, super::LIMIT, &extras);
     assert_eq!(stolen.report.get("end"), None, "{:?}", stolen.report);
     assert_eq!(stolen.stopped_at(), Some(Stage::Root), "{}", stolen.diagnosis());

@@ -212,7 +212,8 @@ fn assert_ailing(image: &Path, state: &Path) {
     }
     let read_only = "type=11,value=io.systemd.stub.kernel-cmdline-extra=ro";
     let machine = ["-smbios", read_only].map(str::to_owned);
-    let extras = guest::Extras { machine: &machine, ..guest::Extras::default() };
+    let failing = guest::Extras { ends_when_failed: true, ..guest::Extras::default() };
+    let extras = guest::Extras { machine: &machine, ..failing };
     let boot = guest::boot_so(image, state, LIMIT, &extras);
     assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
     assert_eq!(boot.stopped_at(), Some(Stage::Root), "{}", boot.diagnosis());
@@ -236,7 +237,7 @@ fn assert_ailing(image: &Path, state: &Path) {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        let boot = guest::boot(image, state, LIMIT);
+        let boot = guest::boot_so(image, state, LIMIT, &failing);
         assert_eq!(boot.report.get("end"), None, "{:?}", boot.report);
         assert_eq!(boot.stopped_at(), Some(Stage::Root), "{}", boot.diagnosis());
         assert!(boot.diagnosis().contains(cause), "{}", boot.diagnosis());

@@ -14,7 +14,7 @@ use crate::{guest, manifest, support};
 /// How long both boots may take together, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(20);
 
-const RECIPE: &str = "extends = \"base\"\n\
+const RECIPE: &str = "extends = \"ci\"\n\
     [image]\nversion = \"VERSION\"\n\
     [disk]\nesp = \"128M\"\nusr = \"256M\"\nroot = \"128M\"\n\
     [packages]\nadd = [\"gpg\", \"systemd-container\"]\n\
@@ -23,7 +23,7 @@ const RECIPE: &str = "extends = \"base\"\n\
 fn release(dir: &Path, port: u16, version: &str) -> PathBuf {
     let (recipe, out) = (format!("site-{version}.toml"), format!("out-{version}"));
     let text = RECIPE.replace("VERSION", version).replace("PORT", &port.to_string());
-    fs::write(dir.join(&recipe), text).unwrap();
+    fs::write(dir.join(&recipe), text + guest::DHCP).unwrap();
     let recipe = format!("./{recipe}");
     flagstone(&["build", &recipe, "--out", &out, "--no-pxe", "--no-disk-sum"], dir);
     dir.join(out)
@@ -84,14 +84,14 @@ fn systemd_sysupdate_brings_a_machine_to_the_next_version() {
     for (key, file) in ["0.usr", "0.verity", "0.uki"].into_iter().zip(&files) {
         assert_eq!(of(key), Sha256Digest::of(file).to_string(), "{key}");
     }
-    assert_eq!(of("0.labels"), "base_0.2 base_0.2_verity");
+    assert_eq!(of("0.labels"), "ci_0.2 ci_0.2_verity");
     let root_hash = manifest(&second)["root_hash"].as_str().unwrap().to_owned();
     assert_eq!(of("0.identifiers").replace(['-', ' '], "").to_lowercase(), root_hash);
-    assert_eq!(of("0.entries"), "base_0.1.efi base_0.2+3.efi");
+    assert_eq!(of("0.entries"), "ci_0.1.efi ci_0.2+3.efi");
 
     // And it runs, and was found good.
     assert_eq!((of("0.version"), of("1.version")), ("0.1", "0.2"));
     assert_eq!(of("1.failed"), "");
-    assert_eq!(of("1.entries"), "base_0.1.efi base_0.2.efi");
+    assert_eq!(of("1.entries"), "ci_0.1.efi ci_0.2.efi");
     assert_eq!(of("1.pending"), "no");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use super::installing::flagstone;
-use crate::support;
+use crate::{guest, support};
 
 #[test]
 #[ignore = "boots QEMU"]
@@ -23,6 +23,7 @@ fn power_may_go_at_any_write_of_an_update() {
     }
     let key = ["--key", "keys/development.key", "--zstd", "--output", "full.payload"];
     flagstone(&[&["payload", "create", "out-0.2"], &key[..]].concat(), &dir);
+    let place = guest::Places::one();
     let output = Command::new(support::FLAGSTONE)
         .args(["torture", "out-0.1", "out-0.2", "--payload", "full.payload"])
         .args(["--boots", "2", "--json", "--keep", "work"])
@@ -30,6 +31,7 @@ fn power_may_go_at_any_write_of_an_update() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
+    drop(place);
     let said = String::from_utf8_lossy(&output.stderr);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{said}");

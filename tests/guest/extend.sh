@@ -77,6 +77,6 @@ case $step in
     ;;
 1)
     say end yes
-    systemctl --no-block poweroff
+    systemctl --force poweroff
     ;;
 esac

@@ -28,5 +28,5 @@ else
     say request "$(ls /var/lib/flagstone | tr '\n' ' ')"
     say motd "$(test -e /etc/motd && echo there)"
     say end yes
-    systemctl --no-block poweroff
+    systemctl --force poweroff
 fi

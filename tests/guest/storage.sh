@@ -18,4 +18,4 @@ say registers "$(cryptsetup luksDump /dev/disk/by-partlabel/sealed | sed -n 's/^
 say arguments "$(sed 's/.* flagstone.arguments \(.*\) flagstone.arguments.end.*/\1/' /proc/cmdline)"
 say hello "$(cat /var/lib/hello)"
 say end yes
-if [ "$step" = 0 ]; then systemctl --no-block reboot; else systemctl --no-block poweroff; fi
+if [ "$step" = 0 ]; then systemctl --no-block reboot; else systemctl --force poweroff; fi

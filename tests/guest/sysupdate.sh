@@ -13,7 +13,7 @@ case $step in
     say said "$(journalctl --unit=systemd-sysupdate.service --output=cat | tr '\n' ' ')"
     say usr "$(head -c USR_BYTES /dev/vda5 | sum)"
     say verity "$(head -c VERITY_BYTES /dev/vda6 | sum)"
-    say uki "$(sum </boot/EFI/Linux/base_0.2+3.efi)"
+    say uki "$(sum </boot/EFI/Linux/ci_0.2+3.efi)"
     say labels "$(sfdisk --part-label /dev/vda 5) $(sfdisk --part-label /dev/vda 6)"
     say identifiers "$(sfdisk --part-uuid /dev/vda 5) $(sfdisk --part-uuid /dev/vda 6)"
     say entries "$(ls /boot/EFI/Linux | tr '\n' ' ')"
@@ -23,8 +23,7 @@ case $step in
     say failed "$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
     say entries "$(ls /boot/EFI/Linux | tr '\n' ' ')"
     if /usr/lib/systemd/systemd-sysupdate pending; then say pending yes; else say pending no; fi
-    say status "$(flagstone-agent status --json | tr '\n' ' ')"
     say end yes
-    systemctl --no-block poweroff
+    systemctl --force poweroff
     ;;
 esac

@@ -23,6 +23,6 @@ case $step in
     flagstone-agent pin >/run/said 2>&1
     refused pinned site-0.3.payload --older
     say end yes
-    systemctl --no-block poweroff
+    systemctl --force poweroff
     ;;
 esac

@@ -44,14 +44,14 @@ case $step in
     touch /var/lib/cut
     echo 1 >/var/lib/step
     sync
-    update site-0.3.from_0.2.payload >/dev/null 2>&1 &
+    update site-0.3.payload >/dev/null 2>&1 &
     until [ -e /var/lib/flagstone/agent/checkpoint.json ]; do sleep 0.1; done
     say cut "$(tr '\n' ' ' </var/lib/flagstone/agent/checkpoint.json)"
     sleep 1
     echo b >/proc/sysrq-trigger
     ;;
 1b)
-    install site-0.3.from_0.2.payload
+    install site-0.3.payload
     ;;
 2)
     flagstone-agent rollback >/run/said 2>&1
@@ -61,6 +61,6 @@ case $step in
 3)
     refused taken site-0.3.payload
     say end yes
-    systemctl --no-block poweroff
+    systemctl --force poweroff
     ;;
 esac

@@ -19,6 +19,11 @@ pub(crate) struct Boot {
     pub(crate) power_cycles: usize,
 }
 
+/// What a recipe on `ci` says so that its machines ask for an address, at the end of it.
+pub(crate) const DHCP: &str = "[units.\"systemd-networkd.service\"]\nenable = true\n\
+    [files.\"/usr/lib/systemd/network/90-dhcp.network\"]\n\
+    content = \"[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n\"\n";
+
 /// After which silence a machine that restarts by itself is taken for one that hangs, and how often.
 const SILENCE: Duration = Duration::from_mins(5);
 const CYCLES_MAX: usize = 2;
@@ -29,6 +34,10 @@ const EARLY: u32 = 4;
 /// After which silence an emulator is nudged, and how often again: its threads now and then wait for each other, and
 /// any signal ends that.
 const NUDGE: Duration = Duration::from_secs(30);
+
+/// What a machine says when its initrd failed, and how long it gets for what others have to say of that.
+const FAILED: &str = "the initrd failed; starting again in 10 seconds";
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// How many machines run at a time: with more of them than processors, each takes longer, and more of these.
 const PLACES: usize = 2;
@@ -42,6 +51,11 @@ impl Places {
     /// Waits for all of the room.
     pub(crate) fn all() -> Self {
         Self::take(PLACES)
+    }
+
+    /// Waits for the room of one machine.
+    pub(crate) fn one() -> Self {
+        Self::take(1)
     }
 
     fn take(count: usize) -> Self {
@@ -103,6 +117,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) script: Option<&'a Path>,
     /// The unit that runs it, in place of the smoke test's, if the machine is to restart when it wants to.
     pub(crate) restarts_by: Option<&'a str>,
+    /// Whether it is switched off a moment after it says that its initrd failed, instead of after it has waited.
+    pub(crate) ends_when_failed: bool,
     /// Whether it waits for no room: the test has taken that, or the machine hardly needs any.
     pub(crate) needs_no_place: bool,
 }
@@ -129,7 +145,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     let (report, log) = (state.join("report"), state.join("console.log"));
     let _ = fs::remove_file(&report);
     let _ = fs::remove_file(&log);
-    let _place = (!extras.needs_no_place).then(|| Places::take(1));
+    let _place = (!extras.needs_no_place).then(Places::one);
     let cycles = if extras.restarts_by.is_some() { CYCLES_MAX } else { 0 };
     let start = Instant::now();
     let mut power_cycles = 0;
@@ -137,6 +153,7 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
         let mut child = spawn(image, state, extras);
         let mut heard = (0, Instant::now());
         let mut nudged = Instant::now();
+        let mut failed: Option<Instant> = None;
         let hangs = loop {
             if child.try_wait().unwrap().is_some() {
                 break false;
@@ -144,9 +161,17 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
             let length = fs::metadata(&log).map_or(0, |log| log.len());
             if length != heard.0 {
                 heard = (length, Instant::now());
+                if extras.ends_when_failed && failed.is_none() && has_failed(&log) {
+                    failed = Some(Instant::now());
+                }
+            }
+            if failed.is_some_and(|at| at.elapsed() > MOMENT) {
+                // The emulator writes what it has of the disk.
+                signal_children(child.id(), &["-TERM"]);
             }
             if heard.1.elapsed() > NUDGE && nudged.elapsed() > NUDGE {
-                nudge_children(child.id());
+                // Stopped for a moment.
+                signal_children(child.id(), &["-STOP", "-CONT"]);
                 nudged = Instant::now();
             }
             let silent = power_cycles < cycles && heard.1.elapsed() > SILENCE;
@@ -173,6 +198,11 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     Boot { report, console, power_cycles }
 }
 
+/// Tells whether a console says that the initrd failed.
+fn has_failed(log: &Path) -> bool {
+    flagstone_console::plain(&fs::read(log).unwrap()).contains(FAILED)
+}
+
 /// Tells whether what a console says ends within a kernel's first seconds, or before.
 fn hangs_early(console: &[u8]) -> bool {
     let console = flagstone_console::plain(console);
@@ -185,7 +215,7 @@ fn hangs_early(console: &[u8]) -> bool {
 
 /// Starts a machine.
 fn spawn(image: &Path, state: &Path, extras: &Extras<'_>) -> Child {
-    let Extras { arguments, machine, script, restarts_by, needs_no_place: _ } = *extras;
+    let Extras { arguments, machine, script, restarts_by, .. } = *extras;
     let (report, log) = (state.join("report"), state.join("console.log"));
     let script = script.unwrap_or(Path::new("smoke.sh"));
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guest");
@@ -230,11 +260,11 @@ fn children(id: u32) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Stops those that a process started for a moment.
-fn nudge_children(id: u32) {
+/// Sends signals to those that a process started.
+fn signal_children(id: u32, signals: &[&str]) {
     for pid in children(id) {
-        for signal in ["-STOP", "-CONT"] {
-            let _ = Command::new("kill").args([signal, &pid]).status();
+        for signal in signals {
+            let _ = Command::new("kill").args([signal, pid.as_str()]).status();
         }
     }
 }
