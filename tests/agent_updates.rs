@@ -12,7 +12,7 @@ use flagstone_image::verity::{HashTree, Parameters};
 
 use super::installing::flagstone;
 use crate::boot_server::BootServer;
-use crate::{guest, support};
+use crate::{assert_healthy, guest, manifest, support};
 
 /// How long all boots may take together, on a busy machine without KVM.
 const LIMIT: Duration = Duration::from_mins(40);
@@ -25,6 +25,9 @@ const RECIPE: &str = "extends = \"ci\"\n\
     [update]\nkeys = [KEYS]\nthreshold = 1\nroot = \"repo/metadata/1.root.json\"\n\
     url = \"http://10.0.2.2:PORT/files\"\n\
     [files.\"/etc/default-of\"]\ncontent = \"VERSION\\n\"\n";
+
+/// Where a payload is damaged, or ends too soon: in /usr, some megabytes from its start.
+const DAMAGED: usize = 5 << 20;
 
 /// The repository of updates.
 const REPOSITORY: [&str; 4] = ["--repository", "repo", "--keys", "repo-keys"];
@@ -115,7 +118,7 @@ fn prepare(dir: &Path, port: u16) -> [PathBuf; 2] {
     let first = release(dir, port, "0.1", "");
     let second = release(dir, port, "0.2", "");
     let third = release(dir, port, "0.3", "");
-    // Hardly any says what /usr is but by what is in another one: a full one takes long, to make and to install.
+    // Nearly all are deltas: full payloads take long to make and to install.
     payload(dir, key, &first, "site-0.1.payload", &["--from", "site-0.2"]);
     for (from, name) in
         [("site-0.1", "site-0.3.from_0.1.payload"), ("site-0.2", "site-0.3.payload")]
@@ -146,21 +149,18 @@ fn prepare(dir: &Path, port: u16) -> [PathBuf; 2] {
     let files = ["publish", payloads[0].as_str(), payloads[1].as_str()];
     flagstone(&[&files[..], &REPOSITORY, &channel].concat(), dir);
 
-    // What is wrong with the others is in what is small.
+    // Those with another signature, or another root hash, are made from the smallest payload.
     let stranger = ["--key", "strangers/development.key", "--force"];
     fs::copy(dir.join("site/empty.payload"), dir.join("site/stranger.payload")).unwrap();
     flagstone(&[&["payload", "sign", "site/stranger.payload"], &stranger[..]].concat(), dir);
-    let good = fs::read(dir.join("site/empty.payload")).unwrap();
-    fs::write(dir.join("site/cut.payload"), &good[..good.len() / 2]).unwrap();
-    let mut flipped = good.clone();
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    fs::write(dir.join("site/flipped.payload"), flipped).unwrap();
+    let mut damaged = fs::read(dir.join(&payloads[0])).unwrap();
+    damaged[DAMAGED] ^= 1;
+    fs::write(dir.join("site/flipped.payload"), &damaged).unwrap();
+    fs::write(dir.join("site/cut.payload"), &damaged[..DAMAGED]).unwrap();
     // One that is signed, and says a root hash that its /usr has not.
-    let root_hash: Sha256Digest =
-        crate::manifest(&empty)["root_hash"].as_str().unwrap().parse().unwrap();
+    let root_hash: Sha256Digest = manifest(&empty)["root_hash"].as_str().unwrap().parse().unwrap();
     let other = Sha256Digest::of(root_hash.as_bytes());
-    let mut lying = good;
+    let mut lying = fs::read(dir.join("site/empty.payload")).unwrap();
     assert_eq!(replace(&mut lying, root_hash.as_bytes(), other.as_bytes()), 1);
     fs::write(dir.join("site/lying.payload"), lying).unwrap();
     flagstone(&["payload", "sign", "site/lying.payload", "--key", key, "--force"], dir);
@@ -170,7 +170,9 @@ fn prepare(dir: &Path, port: u16) -> [PathBuf; 2] {
 /// Starts a machine with a version, and takes it from step to step.
 fn boot(state: &Path, image: &Path, port: u16, steps: &str) -> guest::Boot {
     fs::create_dir(state).unwrap();
-    let script = [include_str!("guest/update.sh"), steps].join("\n");
+    let smoke = include_str!("guest/smoke.sh");
+    let update = include_str!("guest/update.sh");
+    let script = format!("if [ ! -e /var/lib/step ]; then\n{smoke}\nfi\n{update}\n{steps}");
     let script = script.replace("SERVER", &format!("http://10.0.2.2:{port}"));
     fs::write(state.join("update.sh"), script).unwrap();
     let extras = guest::Extras {
@@ -194,7 +196,8 @@ fn machines_live_through_updates_good_and_bad() {
     fs::create_dir(dir.join("site")).unwrap();
     let server = BootServer::start(&[&dir.join("site"), &dir.join("repo")]);
     let port = server.port;
-    let images = prepare(&dir, port).map(|out| support::artifact(&out, ".raw"));
+    let builds = prepare(&dir, port);
+    let images = builds.each_ref().map(|out| support::artifact(out, ".raw"));
     let [good, bad] = std::thread::scope(|scope| {
         let good = ("good", &images[0], include_str!("guest/updates-good.sh"));
         let bad = ("bad", &images[1], include_str!("guest/updates-bad.sh"));
@@ -205,6 +208,8 @@ fn machines_live_through_updates_good_and_bad() {
         boots.map(|boot| boot.join().unwrap())
     });
     drop(server);
+    // They are nearly what `ci` is, and as healthy.
+    assert_healthy(&good, &manifest(&builds[0]));
     assert_steps(
         &good,
         &[("0.1", "3"), ("0.2", "5"), ("0.3", "3"), ("0.2", "5")],
@@ -240,7 +245,7 @@ fn assert_updates(boot: &guest::Boot) {
     assert_refused(boot, "0.nobody", "do not vouch for the payload");
     assert_refused(boot, "0.next", "do not vouch for the payload");
     assert_refused(boot, "0.cut", "failed to read the payload");
-    assert_refused(boot, "0.flipped", "wrong data");
+    assert_refused(boot, "0.flipped", "of usr has the wrong data");
     assert_refused(boot, "0.lying", "usr has the wrong root");
     assert_refused(boot, "0.large", "too small");
     assert_refused(boot, "0.same", "it runs already");

@@ -186,20 +186,6 @@ fn mistakes_get_one_clear_message_and_leave_nothing_behind() {
     assert!(!dir.join("ci.lock").exists(), "a mistake made a lock");
 }
 
-#[test]
-fn firmware_is_missed_where_it_is_said_to_be() {
-    let dir = support::scratch("run-firmware");
-    fs::write(dir.join("some.raw"), vec![0; 4096]).unwrap();
-    let mut command = Command::new(support::FLAGSTONE);
-    command.args(["run", "some.raw"]).env("FLAGSTONE_FIRMWARE", &*dir).current_dir(&dir);
-    let output = run(&mut command);
-    let (text, folder) = (said(&output), dir.display().to_string());
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    for words in ["FLAGSTONE_FIRMWARE: there is no OVMF/OVMF_CODE_4M.fd", &folder, "hint:"] {
-        assert!(text.contains(words), "lacks {words:?}: {text}");
-    }
-}
-
 /// A recipe whose command makes, changes and removes files.
 const COMMANDS: &str = r#"
 extends = "ci"

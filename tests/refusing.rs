@@ -12,6 +12,9 @@ use super::{LIMIT, ignition};
 use crate::boot_server::BootServer;
 use crate::{guest, support};
 
+/// The case that takes a minute and a half, of which it waits for nearly all.
+const WAITING: &str = "no-disk";
+
 /// How many machines run at a time.
 const AT_ONCE: usize = 2;
 
@@ -33,9 +36,9 @@ fn cases(dir: &Path, port: u16) -> Vec<Case> {
         Case { name, arguments, cause, words }
     };
     vec![
-        // The longest first: it waits for a minute and a half.
+        // The longest first.
         config(
-            "no-disk",
+            WAITING,
             "{\"ignition\":{\"version\":\"3.3.0\"},\"storage\":{\"disks\":\
              [{\"device\":\"/dev/disk/by-id/virtio-none\",\"wipeTable\":true}]}}",
             "a disk or partition of the configuration is not there",
@@ -91,9 +94,9 @@ fn a_configuration_that_cannot_be_carried_out_stops_the_boot_and_says_why() {
             let extras = guest::Extras {
                 arguments: &arguments,
                 // One of them waits, nearly all of its time.
-                needs_no_place: case.name == "no-disk",
-                // One of them is seen to start again.
-                ends_when_failed: case.name != "no-disk",
+                needs_no_place: case.name == WAITING,
+                // And that one is seen to start again.
+                ends_when_failed: case.name != WAITING,
                 ..guest::Extras::default()
             };
             let boot = guest::boot_so(&image, &dir.join(case.name), LIMIT, &extras);
@@ -127,4 +130,7 @@ fn assert_refused(case: &Case, boot: &guest::Boot) {
     }
     // The machine tries again, as one whose configuration was put right must.
     assert!(boot.console.contains("starting again in 10 seconds"), "{name}");
+    if name == WAITING {
+        assert!(boot.console.contains("reboot: Restarting system"), "it does not");
+    }
 }

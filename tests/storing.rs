@@ -23,7 +23,7 @@ const RECIPE: &str = "extends = \"ci\"\n\
 
 const DISK_BYTES: u64 = 2 << 30;
 
-/// What a LUKS volume says whose key need not be hard to guess from.
+/// Options of a LUKS volume whose key needs no slow derivation.
 const FAST: &str =
     "\"options\": [\"--pbkdf\", \"pbkdf2\", \"--pbkdf-force-iterations\", \"1000\"],";
 
@@ -101,7 +101,7 @@ fn ignition_makes_disks_and_goes_on_where_it_failed() {
             if line.contains("by-partlabel/ROOT") {
                 line.replace("btrfs", "xfs")
             } else if line.contains("open%20sesame") {
-                // As people have it, it takes long to derive a key.
+                // The good one keeps what takes long.
                 format!("{line}{FAST}")
             } else {
                 line.to_owned()

@@ -45,15 +45,16 @@ case $step in
     rm /var/lib/web.tar
     ;;
 esac
-for bad in /var/lib/bad/*; do
-    [ "$step" = 0 ] || break
-    cp "$bad" /var/lib/extensions/
-    id=${bad%.sysext.raw} id=${id##*.}
-    if systemctl reload systemd-sysext.service 2>/dev/null; then say "$id" merged; else say "$id" refused; fi
-    rm "/var/lib/extensions/${bad##*/}"
-done
-say others "$(cat /usr/share/{plain,stranger,borrowed} 2>/dev/null | tr '\n' ' ')"
-# One that is merged while the machine runs, and leaves again.
+if [ "$step" = 0 ]; then
+    for bad in /var/lib/bad/*; do
+        cp "$bad" /var/lib/extensions/
+        id=${bad%.sysext.raw} id=${id##*.}
+        if systemctl reload systemd-sysext.service 2>/dev/null; then say "$id" merged; else say "$id" refused; fi
+        rm "/var/lib/extensions/${bad##*/}"
+    done
+    say others "$(cat /usr/share/{plain,stranger,borrowed} 2>/dev/null | tr '\n' ' ')"
+fi
+# One that is merged while the machine runs, and is for the first version only.
 cp /var/lib/later/*.tools.sysext.raw /var/lib/extensions/
 systemctl reload systemd-sysext.service
 say later "$(cat /usr/share/tools 2>/dev/null)"
@@ -77,6 +78,7 @@ case $step in
     ;;
 1)
     say end yes
-    systemctl --force poweroff
+    # In order: what runs in containers does not end by itself.
+    systemctl --no-block poweroff
     ;;
 esac

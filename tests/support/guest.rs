@@ -35,8 +35,9 @@ const EARLY: u32 = 4;
 /// any signal ends that.
 const NUDGE: Duration = Duration::from_secs(30);
 
-/// What a machine says when its initrd failed, and how long it gets for what others have to say of that.
-const FAILED: &str = "the initrd failed; starting again in 10 seconds";
+/// What a machine says when its kernel or initrd failed, and how long it gets for what others have to say of that.
+const FAILED: [&str; 2] =
+    ["Kernel panic - not syncing", "the initrd failed; starting again in 10 seconds"];
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// How many machines run at a time: with more of them than processors, each takes longer, and more of these.
@@ -117,7 +118,7 @@ pub(crate) struct Extras<'a> {
     pub(crate) script: Option<&'a Path>,
     /// The unit that runs it, in place of the smoke test's, if the machine is to restart when it wants to.
     pub(crate) restarts_by: Option<&'a str>,
-    /// Whether it is switched off a moment after it says that its initrd failed, instead of after it has waited.
+    /// Whether it is switched off a moment after it says that it failed, instead of after it has waited.
     pub(crate) ends_when_failed: bool,
     /// Whether it waits for no room: the test has taken that, or the machine hardly needs any.
     pub(crate) needs_no_place: bool,
@@ -198,9 +199,10 @@ pub(crate) fn boot_so(image: &Path, state: &Path, limit: Duration, extras: &Extr
     Boot { report, console, power_cycles }
 }
 
-/// Tells whether a console says that the initrd failed.
+/// Tells whether a console says that kernel or initrd failed.
 fn has_failed(log: &Path) -> bool {
-    flagstone_console::plain(&fs::read(log).unwrap()).contains(FAILED)
+    let console = flagstone_console::plain(&fs::read(log).unwrap());
+    FAILED.iter().any(|words| console.contains(words))
 }
 
 /// Tells whether what a console says ends within a kernel's first seconds, or before.

@@ -152,7 +152,8 @@ impl Machine<'_> {
     }
 
     fn add_disk(&self, image: &Path, command: &mut Command) -> Result<()> {
-        let firmware = firmware(self.architecture)?;
+        let named = std::env::var_os(FIRMWARE_VARIABLE).filter(|folder| !folder.is_empty());
+        let firmware = firmware(self.architecture, named.as_ref().map(Path::new))?;
         let disk = self.prepare_disk(image)?;
         let variables = self.state.join("firmware-variables.fd");
         if !variables.exists() {
@@ -294,7 +295,8 @@ fn missing(what: &str) -> Hinted {
     Hinted::new(format!("{what} is not installed"), hint)
 }
 
-fn firmware(architecture: Architecture) -> Result<Firmware> {
+/// Finds UEFI firmware in the folder that was named, else in that of the system.
+fn firmware(architecture: Architecture, named: Option<&Path>) -> Result<Firmware> {
     let known: &[(&str, &str)] = match architecture {
         Architecture::X86_64 => &[
             ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"),
@@ -303,8 +305,7 @@ fn firmware(architecture: Architecture) -> Result<Firmware> {
         ],
         Architecture::Arm64 => &[("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd")],
     };
-    let named = std::env::var_os(FIRMWARE_VARIABLE).filter(|folder| !folder.is_empty());
-    let folder = named.as_ref().map_or(Path::new("/usr/share"), Path::new);
+    let folder = named.unwrap_or(Path::new("/usr/share"));
     let found = known
         .iter()
         .map(|(code, variables)| Firmware {
@@ -318,8 +319,12 @@ fn firmware(architecture: Architecture) -> Result<Firmware> {
     if named.is_none() {
         return Err(missing("UEFI firmware for virtual machines").into());
     }
-    let what = format!("{FIRMWARE_VARIABLE}: there is no {} in {}", known[0].0, folder.display());
-    let hint = "it names a folder like /usr/share, with the firmware's code and variables below it";
+    let (code, variables) = known[0];
+    let what = format!(
+        "{FIRMWARE_VARIABLE}: there is no firmware in {}: expected {code} and {variables}",
+        folder.display()
+    );
+    let hint = "it names a folder like /usr/share";
     Err(Hinted::new(what, hint).into())
 }
 
@@ -359,6 +364,23 @@ fn base64(data: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn firmware_is_code_and_variables_in_the_named_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let find = || firmware(Architecture::X86_64, Some(dir.path()));
+        let (code, variables) = ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd");
+        fs::create_dir(dir.path().join("OVMF")).unwrap();
+        for missing in [code, variables] {
+            let words = find().map(|_| ()).unwrap_err().to_string();
+            assert!(words.contains(&dir.path().display().to_string()), "{words}");
+            assert!(words.contains(code) && words.contains(variables), "{words}");
+            fs::write(dir.path().join(missing), "").unwrap();
+        }
+        let found = find().unwrap();
+        assert_eq!(found.code, dir.path().join(code));
+        assert_eq!(found.variables, dir.path().join(variables));
+    }
 
     #[test]
     fn base64_gives_the_vectors_of_the_rfc() {
