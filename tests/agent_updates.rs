@@ -253,7 +253,7 @@ fn assert_updates(boot: &guest::Boot) {
     assert_refused(boot, "0.expired", "has expired");
     assert_refused(boot, "1.older", "0.2, which runs, is newer");
     assert_refused(boot, "1.full", "the EFI system partition is full");
-    assert_refused(boot, "1.readonly", "EFI system partition");
+    assert_refused(boot, "1.readonly", "failed to mount the EFI system partition");
     assert_refused(boot, "1.base", "is made from root hash");
     assert_eq!(of("1.left"), "site_0.2.efi");
     for step in ["0", "1b"] {
